@@ -1,7 +1,7 @@
 /** Sizes and bounds that more than one room needs, in bytes unless the name says otherwise. */
 export const KIB = 1024;
-export const MIB = 1024 * KIB;
-export const GIB = 1024 * MIB;
+export const MIB: number = 1024 * KIB;
+export const GIB: number = 1024 * MIB;
 
 /** Largest content of one chunk; larger files are cut at multiples of it. */
 export const CHUNK_BYTES_MAX: number = 4 * MIB;
