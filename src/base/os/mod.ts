@@ -1,0 +1,24 @@
+/**
+ * What Node does not offer of Linux, and the only code that calls the C library: mounting, waiting for a descriptor,
+ * raw reads and writes, ioctl, holes in files, locks, syncing a file system, and the list of mounts.
+ */
+import * as posix from './constants.ts';
+
+export {
+  ioctlRaw,
+  lockExclusive,
+  readRaw,
+  setSignalOwner,
+  setStatusFlags,
+  statusFlags,
+  syncFileSystem,
+  writeRaw,
+} from './descriptor.ts';
+export { errnoName } from './libc.ts';
+export type { MountRequest } from './mount.ts';
+export { mountFileSystem, unmountFileSystem } from './mount.ts';
+export type { MountEntry } from './mountinfo.ts';
+export { findMount, parseMountinfo, readMountinfo } from './mountinfo.ts';
+export { PollWaiter } from './poll.ts';
+export { allocate, punchHole, seekData, seekHole } from './sparse.ts';
+export { posix };
