@@ -69,6 +69,11 @@ export class ByteWriter {
     return this.bytes(Buffer.from(value, 'utf8'));
   }
 
+  /** Begins anew in the same memory. */
+  reset(): void {
+    this.#length = 0;
+  }
+
   /** What was written, a view that the next write may invalidate. */
   view(): Buffer {
     return this.#buffer.subarray(0, this.#length);

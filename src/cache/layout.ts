@@ -1,0 +1,50 @@
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Ino } from '../base/ids.ts';
+
+const FANOUT = 256;
+
+/** Where the cache keeps its files: `<xx>/<ino>` for contents, `frozen/` for what a running commit still needs. */
+export class CacheLayout {
+  readonly folder: string;
+  readonly #folders: string[];
+
+  constructor(folder: string) {
+    this.folder = folder;
+    this.#folders = Array.from({ length: FANOUT }, (_, index) =>
+      join(folder, index.toString(16).padStart(2, '0')),
+    );
+  }
+
+  /** Makes the folders and removes what a commit that died left behind: its epoch is cut again. */
+  prepare(): void {
+    for (const folder of this.#folders) mkdirSync(folder, { recursive: true });
+    rmSync(join(this.folder, 'frozen'), { recursive: true, force: true });
+    mkdirSync(join(this.folder, 'frozen'));
+  }
+
+  /** The sparse file with the cached blocks of an inode, at their own offsets. */
+  file(ino: Ino): string {
+    return `${this.#folders[ino % FANOUT] as string}/${ino}`;
+  }
+
+  /** Bytes that were overwritten after the cut and before they were captured. */
+  saved(ino: Ino): string {
+    return `${this.folder}/frozen/${ino}.saved`;
+  }
+
+  /** The whole file as it was at the cut, when its inode was emptied or deleted since. */
+  whole(ino: Ino): string {
+    return `${this.folder}/frozen/${ino}.whole`;
+  }
+
+  /** Inodes that have a cache file. */
+  *inodes(): Generator<Ino> {
+    for (const folder of this.#folders) {
+      for (const name of readdirSync(folder)) {
+        const ino = Number(name);
+        if (Number.isSafeInteger(ino) && ino > 0) yield ino as Ino;
+      }
+    }
+  }
+}

@@ -1,0 +1,109 @@
+import type Database from 'better-sqlite3';
+import type { ChunkId, Ino } from '../base/ids.ts';
+import type { ExtentRange } from './ops.ts';
+import type { RefHook } from './state.ts';
+
+/** A stored range of a file: bytes [offset, offset + lengthBytes) are `chunk` from `chunkOffset` on. */
+export interface Extent extends ExtentRange {
+  chunk: ChunkId;
+}
+
+type ExtentRow = [offset: number, length: number, chunk: ChunkId, chunkOffset: number];
+
+/** Table extent: for each inode, ranges that never overlap. Callers hold a transaction. */
+export class ExtentTable {
+  readonly #sql: ReturnType<typeof prepare>;
+  readonly #onRef: RefHook;
+
+  constructor(db: Database.Database, onRef: RefHook = () => undefined) {
+    this.#sql = prepare(db);
+    this.#onRef = onRef;
+  }
+
+  /** Extents that have a byte in [start, end), in order. */
+  overlapping(ino: Ino, start: number, end: number): Extent[] {
+    const rows: ExtentRow[] = [];
+    const previous = this.#sql.before.get(ino, start) as ExtentRow | undefined;
+    if (previous !== undefined && previous[0] + previous[1] > start) rows.push(previous);
+    rows.push(...(this.#sql.inside.all(ino, start, end) as ExtentRow[]));
+    return rows.map(([offset, lengthBytes, chunk, chunkOffset]) => ({
+      offset,
+      lengthBytes,
+      chunk,
+      chunkOffset,
+    }));
+  }
+
+  /** The first stored byte at or behind `offset`, or undefined. */
+  nextData(ino: Ino, offset: number): number | undefined {
+    const previous = this.#sql.before.get(ino, offset) as ExtentRow | undefined;
+    if (previous !== undefined && previous[0] + previous[1] > offset) return offset;
+    return (this.#sql.after.get(ino, offset) as ExtentRow | undefined)?.[0];
+  }
+
+  /** Number of extents that begin in [start, end). */
+  countInside(ino: Ino, start: number, end: number): number {
+    return (this.#sql.count.get(ino, start, end) as [number])[0];
+  }
+
+  /** Lays each range over what was there; a range without a chunk erases. */
+  replace(ino: Ino, ranges: ExtentRange[]): void {
+    for (const range of ranges) {
+      this.#erase(ino, range.offset, range.offset + range.lengthBytes);
+      if (range.chunk === undefined) continue;
+      this.#add(ino, range.offset, range.lengthBytes, range.chunk, range.chunkOffset);
+    }
+  }
+
+  /** Forgets everything from `size` on. */
+  cutAt(ino: Ino, size: number): void {
+    this.#erase(ino, size, Number.MAX_SAFE_INTEGER);
+  }
+
+  #add(ino: Ino, offset: number, length: number, chunk: ChunkId, chunkOffset: number): void {
+    this.#sql.put.run(ino, offset, length, chunk, chunkOffset);
+    this.#onRef(chunk, 1);
+  }
+
+  #erase(ino: Ino, start: number, end: number): void {
+    for (const extent of this.overlapping(ino, start, end)) {
+      const extentEnd = extent.offset + extent.lengthBytes;
+      this.#sql.drop.run(ino, extent.offset);
+      if (extent.offset < start) {
+        this.#add(ino, extent.offset, start - extent.offset, extent.chunk, extent.chunkOffset);
+      }
+      if (extentEnd > end) {
+        const skipped = end - extent.offset;
+        this.#add(ino, end, extentEnd - end, extent.chunk, extent.chunkOffset + skipped);
+      }
+      // References to the remains are counted before this one goes, so a count never touches zero in between.
+      this.#onRef(extent.chunk, -1);
+    }
+  }
+}
+
+function prepare(db: Database.Database) {
+  const columns = 'offset, length, chunk, chunkoffset';
+  return {
+    before: db
+      .prepare(
+        `select ${columns} from extent where ino = ? and offset < ? order by offset desc limit 1`,
+      )
+      .raw(),
+    inside: db
+      .prepare(
+        `select ${columns} from extent where ino = ? and offset >= ? and offset < ? order by offset`,
+      )
+      .raw(),
+    after: db
+      .prepare(`select ${columns} from extent where ino = ? and offset >= ? order by offset limit 1`)
+      .raw(),
+    count: db
+      .prepare('select count(*) from extent where ino = ? and offset >= ? and offset < ?')
+      .raw(),
+    put: db.prepare(
+      'insert into extent (ino, offset, length, chunk, chunkoffset) values (?, ?, ?, ?, ?)',
+    ),
+    drop: db.prepare('delete from extent where ino = ? and offset = ?'),
+  };
+}

@@ -1,0 +1,84 @@
+import type { Ino } from '../base/ids.ts';
+import type { Time } from './ops.ts';
+
+export const S_IFMT = 0o170000;
+export const S_IFSOCK = 0o140000;
+export const S_IFLNK = 0o120000;
+export const S_IFREG = 0o100000;
+export const S_IFDIR = 0o040000;
+export const S_ISUID = 0o4000;
+export const S_ISGID = 0o2000;
+
+/** An inode in memory. Times are seconds and nanoseconds; sizes bytes; `parent` is a folder's parent, else 0. */
+export interface Inode {
+  readonly ino: Ino;
+  mode: number;
+  nlink: number;
+  uid: number;
+  gid: number;
+  rdev: number;
+  sizeBytes: number;
+  parent: Ino;
+  /** Size in units of 512 bytes. */
+  blocks: number;
+  atimeSec: number;
+  atimeNsec: number;
+  mtimeSec: number;
+  mtimeNsec: number;
+  ctimeSec: number;
+  ctimeNsec: number;
+  btimeSec: number;
+  btimeNsec: number;
+}
+
+/** A row of table inode, in the order of {@link INODE_COLUMNS}. */
+export type InodeRow = number[];
+
+export const INODE_COLUMNS =
+  'ino,mode,nlink,uid,gid,rdev,size,parent,atime,atimensec,mtime,mtimensec,ctime,ctimensec,btime,btimensec';
+
+/** Reads a row selected with {@link INODE_COLUMNS} from column `first` on. */
+export function inodeOfRow(row: InodeRow, first = 0): Inode {
+  const at = (column: number): number => row[first + column] as number;
+  return {
+    ino: at(0) as Ino,
+    mode: at(1),
+    nlink: at(2),
+    uid: at(3),
+    gid: at(4),
+    rdev: at(5),
+    sizeBytes: at(6),
+    parent: at(7) as Ino,
+    blocks: blocksOf(at(6)),
+    atimeSec: at(8),
+    atimeNsec: at(9),
+    mtimeSec: at(10),
+    mtimeNsec: at(11),
+    ctimeSec: at(12),
+    ctimeNsec: at(13),
+    btimeSec: at(14),
+    btimeNsec: at(15),
+  };
+}
+
+export function blocksOf(sizeBytes: number): number {
+  return Math.ceil(sizeBytes / 512);
+}
+
+export function isFolder(inode: Inode): boolean {
+  return (inode.mode & S_IFMT) === S_IFDIR;
+}
+
+export function isRegular(inode: Inode): boolean {
+  return (inode.mode & S_IFMT) === S_IFREG;
+}
+
+export function setMtime(inode: Inode, time: Time): void {
+  inode.mtimeSec = time.sec;
+  inode.mtimeNsec = time.nsec;
+}
+
+export function setCtime(inode: Inode, time: Time): void {
+  inode.ctimeSec = time.sec;
+  inode.ctimeNsec = time.nsec;
+}

@@ -1,0 +1,363 @@
+import { statSync } from 'node:fs';
+import Database from 'better-sqlite3';
+import { LRUCache } from 'lru-cache';
+import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { assert, DfsError, messageOf } from '../base/errors.ts';
+import { type Epoch, type Ino, ROOT_INO } from '../base/ids.ts';
+import type { Inode } from './inode.ts';
+import type { ExtentRange, MetaOp, Time } from './ops.ts';
+import { decodeOp, encodeOp } from './ops-codec.ts';
+import { LIVE_SCHEMA } from './schema.ts';
+import { MetaState } from './state.ts';
+import { WalSync } from './wal-sync.ts';
+
+/** Which kernel request asks for a change, so that its answer can be found if the kernel sends it again. */
+export interface OpRequest {
+  unique: number;
+  resent: boolean;
+}
+
+/** New extents of one file in a commit. */
+export interface FileExtents {
+  ino: Ino;
+  ranges: ExtentRange[];
+}
+
+const REPLY_SLOTS = 128;
+const INODES_CACHED_MAX = 20_000;
+const INO_RESERVE = 4096;
+const CHECKPOINT_ON_LOOP_BYTES = 64 * 1024 * 1024;
+
+/**
+ * The live metadata: the state machine, the journal of what no epoch has yet, and what a crash must not lose.
+ *
+ * Invariants:
+ *  1. Each run() is one committed SQLite transaction: changed rows, journal rows, the reply. All or nothing survives
+ *     the death of the process; syncTo() makes it survive a power cut.
+ *  2. Sequence numbers grow by one an operation, also across restarts and commits.
+ *  3. An Inode object is shared by all that hold it and changed only by apply(), but for the size and times of a
+ *     dirty file, which its cache file changes and the next cut writes down with a `grow`.
+ *  4. publish() may be cut off anywhere and repeated: the journal goes last.
+ */
+export class LiveMeta {
+  readonly state: MetaState;
+  readonly wal: WalSync;
+  readonly #db: Database.Database;
+  readonly #path: string;
+  readonly #sql: ReturnType<typeof prepare>;
+  readonly #inodes = new LRUCache<number, Inode>({ max: INODES_CACHED_MAX });
+  readonly #pinned = new Map<number, Inode>();
+  readonly #writer = new ByteWriter(4096);
+  /** Answers given before the process that went before us died. */
+  readonly #earlierReplies = new Map<number, number>();
+  /** Last journal row of each inode that has one. */
+  readonly #pending = new Map<Ino, number>();
+  /** Smallest size each file was cut to since the last cut: a commit in flight must not bring more back. */
+  #truncatedTo = new Map<Ino, number>();
+  #lastSeq: number;
+  #committedSeq: number;
+  #nextIno: number;
+  #reservedIno: number;
+  #replySlot = 0;
+
+  constructor(path: string) {
+    this.#path = path;
+    this.#db = openDatabase(path);
+    this.#db.exec(LIVE_SCHEMA);
+    this.state = new MetaState(this.#db, {
+      cached: (ino) => this.#pinned.get(ino) ?? this.#inodes.get(ino),
+    });
+    this.#sql = prepare(this.#db);
+    this.wal = new WalSync(`${path}-wal`);
+    const newest = (this.#sql.newestSeq.get() as [number | null])[0] ?? 0;
+    this.#committedSeq = this.local('committedSeq');
+    this.#lastSeq = Math.max(newest, this.#committedSeq);
+    this.#reservedIno = this.local('reservedIno');
+    this.#nextIno = Math.max(this.state.inoMax() + 1, this.#reservedIno, ROOT_INO + 1);
+    this.#load();
+  }
+
+  #load(): void {
+    for (const [request, result] of this.#sql.replies.all() as [number, number][]) {
+      this.#earlierReplies.set(request, result);
+    }
+    for (const { seq, op } of this.journal()) this.#note(op, seq);
+  }
+
+  get lastSeq(): number {
+    return this.#lastSeq;
+  }
+
+  get committedEpoch(): Epoch {
+    return this.local('committedEpoch') as Epoch;
+  }
+
+  get pendingOps(): number {
+    return this.#lastSeq - this.#committedSeq;
+  }
+
+  /** Whether an operation on `ino` waits for a commit. */
+  isPending(ino: Ino): boolean {
+    return this.#pending.has(ino);
+  }
+
+  get pendingInodes(): IterableIterator<Ino> {
+    return this.#pending.keys();
+  }
+
+  local(key: string): number {
+    return (this.#sql.local.get(key) as [number] | undefined)?.[0] ?? 0;
+  }
+
+  setLocal(key: string, value: number): void {
+    this.#sql.setLocal.run(key, value);
+  }
+
+  inode(ino: Ino): Inode | undefined {
+    const known = this.#pinned.get(ino) ?? this.#inodes.get(ino);
+    if (known !== undefined) return known;
+    const read = this.state.inode(ino);
+    if (read !== undefined) this.#inodes.set(ino, read);
+    return read;
+  }
+
+  /** Keeps the object of `ino` in memory until {@link unpin}: its owner changes size and times in it. */
+  pin(inode: Inode): void {
+    this.#pinned.set(inode.ino, inode);
+    this.#inodes.delete(inode.ino);
+  }
+
+  unpin(ino: Ino): void {
+    const inode = this.#pinned.get(ino);
+    if (inode === undefined) return;
+    this.#pinned.delete(ino);
+    this.#inodes.set(ino, inode);
+  }
+
+  /** A number no inode of this volume ever had. */
+  allocateIno(): Ino {
+    const ino = this.#nextIno++;
+    if (ino >= this.#reservedIno) {
+      this.#reservedIno = ino + INO_RESERVE;
+      this.setLocal('reservedIno', this.#reservedIno);
+    }
+    return ino as Ino;
+  }
+
+  /** What was answered to a request the kernel sends again, or undefined if it was not carried out. */
+  earlierReply(request: OpRequest): number | undefined {
+    return request.resent ? this.#earlierReplies.get(request.unique) : undefined;
+  }
+
+  /** Forgets the answers of an earlier mount, whose request numbers begin anew. */
+  forgetReplies(): void {
+    this.#sql.dropReplies.run();
+    this.#earlierReplies.clear();
+  }
+
+  /**
+   * Carries out `ops` as one transaction and remembers `result` as the answer to `request`. Throws NO_SPACE or IO with
+   * nothing changed.
+   */
+  run(ops: MetaOp[], request?: OpRequest, result = 0): void {
+    const firstSeq = this.#lastSeq + 1;
+    this.#atomically(() => {
+      for (const op of ops) this.#applyJournaled(op);
+      if (request !== undefined) {
+        this.#sql.putReply.run(this.#replySlot++ % REPLY_SLOTS, request.unique, result);
+      }
+    });
+    ops.forEach((op, index) => {
+      this.#note(op, firstSeq + index);
+    });
+  }
+
+  #applyJournaled(op: MetaOp): void {
+    this.state.apply(op);
+    this.#writer.reset();
+    encodeOp(this.#writer, op);
+    this.#sql.putJournal.run(++this.#lastSeq, this.#writer.view());
+  }
+
+  #atomically(body: () => void): void {
+    const seqBefore = this.#lastSeq;
+    this.#sql.begin.run();
+    try {
+      body();
+      this.#sql.commit.run();
+    } catch (error) {
+      this.#lastSeq = seqBefore;
+      if (this.#db.inTransaction) this.#sql.rollback.run();
+      this.#reread();
+      throw sqliteError(error, this.#path);
+    }
+  }
+
+  /** After a rollback the objects in memory may be ahead of the rows. */
+  #reread(): void {
+    this.#inodes.clear();
+    const kept = [...this.#pinned.values()];
+    this.#pinned.clear();
+    for (const inode of kept) {
+      const { sizeBytes, blocks, mtimeSec, mtimeNsec, ctimeSec, ctimeNsec } = inode;
+      const row = this.state.inode(inode.ino);
+      if (row !== undefined) Object.assign(inode, row);
+      Object.assign(inode, { sizeBytes, blocks, mtimeSec, mtimeNsec, ctimeSec, ctimeNsec });
+      this.#pinned.set(inode.ino, inode);
+    }
+  }
+
+  /** Keeps the maps in step with an operation that is in the journal (invariant 2). */
+  #note(op: MetaOp, seq: number): void {
+    if ('ino' in op) this.#noteInode(op.ino, seq);
+    if ('parent' in op) this.#noteInode(op.parent, seq);
+    if ('newParent' in op) this.#noteInode(op.newParent, seq);
+    if (op.kind === 'truncate') {
+      const before = this.#truncatedTo.get(op.ino) ?? Number.POSITIVE_INFINITY;
+      this.#truncatedTo.set(op.ino, Math.min(before, op.sizeBytes));
+    }
+    if (op.kind === 'reap') {
+      this.#inodes.delete(op.ino);
+      this.#pinned.delete(op.ino);
+      this.#pending.delete(op.ino);
+    }
+  }
+
+  #noteInode(ino: Ino, seq: number): void {
+    this.#pending.set(ino, seq);
+    this.wal.touched(ino);
+  }
+
+  /** Records that the cache file of `ino` may get data in `epoch`; before the first byte is written. */
+  markDirty(ino: Ino, epoch: Epoch): void {
+    try {
+      this.#sql.putDirty.run(ino, epoch);
+    } catch (error) {
+      throw sqliteError(error, this.#path);
+    }
+    this.wal.touched(ino);
+  }
+
+  dirtyInodes(): { ino: Ino; epoch: Epoch }[] {
+    return this.#sql.dirty.all() as { ino: Ino; epoch: Epoch }[];
+  }
+
+  /** Writes down size and times of dirty files and ends the journal of an epoch. Returns its last number. */
+  cut(grown: Inode[]): { seq: number; truncatedTo: ReadonlyMap<Ino, number> } {
+    if (grown.length > 0) {
+      this.run(
+        grown.map((inode) => ({
+          kind: 'grow',
+          ino: inode.ino,
+          sizeBytes: inode.sizeBytes,
+          mtime: timeOf(inode.mtimeSec, inode.mtimeNsec),
+          ctime: timeOf(inode.ctimeSec, inode.ctimeNsec),
+        })),
+      );
+    }
+    this.#truncatedTo = new Map();
+    return { seq: this.#lastSeq, truncatedTo: this.#truncatedTo };
+  }
+
+  /** Takes over new extents of some files of an epoch: the part of a publish that may be repeated. */
+  publishExtents(files: FileExtents[], truncatedTo: ReadonlyMap<Ino, number>): void {
+    this.#atomically(() => {
+      for (const file of files) {
+        if (this.state.inode(file.ino) === undefined) continue;
+        const limit = truncatedTo.get(file.ino) ?? Number.POSITIVE_INFINITY;
+        this.state.extents.replace(file.ino, clip(file.ranges, limit));
+      }
+    });
+  }
+
+  /** Ends a publish: the epoch is committed, its journal is no longer needed. */
+  publishDone(epoch: Epoch, seq: number): void {
+    this.#atomically(() => {
+      this.#sql.dropJournal.run(seq);
+      this.#sql.dropDirty.run(epoch);
+      this.setLocal('committedEpoch', epoch);
+      this.setLocal('committedSeq', seq);
+    });
+    this.#committedSeq = seq;
+    for (const [ino, last] of this.#pending) if (last <= seq) this.#pending.delete(ino);
+  }
+
+  /** Operations of the journal in order. */
+  *journal(afterSeq = 0): Generator<{ seq: number; op: MetaOp }> {
+    for (const [seq, op] of this.#sql.journal.all(afterSeq) as [number, Buffer][]) {
+      const reader = new ByteReader(op, `operation ${seq} of ${this.#path}`);
+      yield { seq, op: decodeOp(reader) };
+    }
+  }
+
+  /** Lets SQLite's log begin anew when it has grown long. The store's thread has copied most of it by then. */
+  checkpointIfLong(): void {
+    const bytes = statSync(`${this.#path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+    if (bytes > CHECKPOINT_ON_LOOP_BYTES) this.#db.pragma('wal_checkpoint(PASSIVE)');
+  }
+
+  async close(): Promise<void> {
+    await this.wal.close();
+    this.#db.close();
+  }
+}
+
+/** Opens a SQLite file the way this project uses it: WAL, survives a dead process, the caller syncs. */
+export function openDatabase(path: string): Database.Database {
+  try {
+    const db = new Database(path);
+    db.pragma('journal_mode = WAL');
+    db.pragma('synchronous = NORMAL');
+    db.pragma('wal_autocheckpoint = 0');
+    db.pragma('cache_size = -16384');
+    db.pragma('temp_store = MEMORY');
+    return db;
+  } catch (error) {
+    throw sqliteError(error, path);
+  }
+}
+
+/** The ranges as far as they lie below `limit`. */
+function clip(ranges: ExtentRange[], limit: number): ExtentRange[] {
+  if (limit === Number.POSITIVE_INFINITY) return ranges;
+  return ranges
+    .filter((range) => range.offset < limit)
+    .map((range) => ({ ...range, lengthBytes: Math.min(range.lengthBytes, limit - range.offset) }));
+}
+
+function timeOf(sec: number, nsec: number): Time {
+  return { sec, nsec };
+}
+
+function sqliteError(error: unknown, path: string): unknown {
+  const code = (error as { code?: unknown }).code;
+  if (typeof code !== 'string' || !code.startsWith('SQLITE_')) return error;
+  if (code === 'SQLITE_FULL') {
+    return new DfsError('NO_SPACE', `Cannot write ${path}: its device is full`, { cause: error });
+  }
+  const corrupt = code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB';
+  assert(!code.startsWith('SQLITE_CONSTRAINT'), `${path}: ${messageOf(error)}`);
+  return new DfsError(corrupt ? 'CORRUPT' : 'IO', `Cannot use ${path}: ${messageOf(error)}`, {
+    cause: error,
+  });
+}
+
+function prepare(db: Database.Database) {
+  return {
+    begin: db.prepare('begin immediate'),
+    commit: db.prepare('commit'),
+    rollback: db.prepare('rollback'),
+    newestSeq: db.prepare('select max(seq) from journal').raw(),
+    putJournal: db.prepare('insert into journal (seq, op) values (?, ?)'),
+    journal: db.prepare('select seq, op from journal where seq > ? order by seq').raw(),
+    dropJournal: db.prepare('delete from journal where seq <= ?'),
+    putDirty: db.prepare('insert or replace into dirty (ino, epoch) values (?, ?)'),
+    dirty: db.prepare('select ino, epoch from dirty'),
+    dropDirty: db.prepare('delete from dirty where epoch <= ?'),
+    putReply: db.prepare('insert or replace into reply (slot, request, result) values (?, ?, ?)'),
+    replies: db.prepare('select request, result from reply').raw(),
+    dropReplies: db.prepare('delete from reply'),
+    local: db.prepare('select value from local where key = ?').raw(),
+    setLocal: db.prepare('insert or replace into local (key, value) values (?, ?)'),
+  };
+}

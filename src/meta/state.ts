@@ -1,0 +1,342 @@
+import type Database from 'better-sqlite3';
+import { assert } from '../base/errors.ts';
+import { type ChunkId, type Ino, ROOT_INO } from '../base/ids.ts';
+import { ExtentTable } from './extent-table.ts';
+import {
+  blocksOf,
+  INODE_COLUMNS,
+  type Inode,
+  type InodeRow,
+  inodeOfRow,
+  isFolder,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+  setCtime,
+  setMtime,
+} from './inode.ts';
+import { nameHash } from './name-hash.ts';
+import type { MetaOp, Time } from './ops.ts';
+import { STATE_SCHEMA } from './schema.ts';
+
+/** An entry of a folder: `type` is mode >> 12. */
+export interface Dentry {
+  ino: Ino;
+  type: number;
+}
+
+/** Told of every reference to a chunk that appears or goes. */
+export type RefHook = (chunk: ChunkId, delta: 1 | -1) => void;
+
+/**
+ * The metadata state machine on one SQLite database (Schneider's replicated state machine, 1990).
+ *
+ * Invariants:
+ *  1. Rows change only in apply(); the same operations in the same order make the same rows.
+ *  2. An inode without a name is in `orphan` until reaped; an ino is never used twice.
+ *  3. A folder's nlink is 2 + its folders; its `parent` names the folder it is in.
+ *  4. apply() runs inside a transaction of its caller.
+ */
+export class MetaState {
+  readonly db: Database.Database;
+  readonly extents: ExtentTable;
+  readonly #sql: ReturnType<typeof prepare>;
+  /** Inodes by number, changed in place by apply(); owned by the live store, absent in the committed one. */
+  readonly #cached: (ino: Ino) => Inode | undefined;
+
+  constructor(
+    db: Database.Database,
+    options: { cached?: (ino: Ino) => Inode | undefined; onRef?: RefHook } = {},
+  ) {
+    this.db = db;
+    this.#cached = options.cached ?? (() => undefined);
+    db.exec(STATE_SCHEMA);
+    this.#sql = prepare(db);
+    this.extents = new ExtentTable(db, options.onRef);
+  }
+
+  /** Makes the root folder of an empty volume. */
+  format(root: { uid: number; gid: number; time: Time }): void {
+    const { sec, nsec } = root.time;
+    this.#sql.putInode.run(
+      [ROOT_INO, S_IFDIR | 0o755, 2, root.uid, root.gid, 0, 0, ROOT_INO],
+      [sec, nsec, sec, nsec, sec, nsec, sec, nsec],
+    );
+  }
+
+  inode(ino: Ino): Inode | undefined {
+    const cached = this.#cached(ino);
+    if (cached !== undefined) return cached;
+    const row = this.#sql.inode.get(ino) as InodeRow | undefined;
+    return row === undefined ? undefined : inodeOfRow(row);
+  }
+
+  lookup(parent: Ino, name: Buffer): Dentry | undefined {
+    const row = this.#sql.lookup.get(parent, nameHash(name), name) as [Ino, number] | undefined;
+    return row === undefined ? undefined : { ino: row[0], type: row[1] };
+  }
+
+  isEmpty(folder: Ino): boolean {
+    return this.#sql.anyEntry.get(folder) === undefined;
+  }
+
+  /** Entries of a folder in hash order, behind `hash`, at most `limit`: [hash, name, ino, type]. */
+  entries(folder: Ino, hash: number, limit: number): [number, Buffer, Ino, number][] {
+    return this.#sql.entries.all(folder, hash, limit) as [number, Buffer, Ino, number][];
+  }
+
+  readlink(ino: Ino): Buffer | undefined {
+    return (this.#sql.target.get(ino) as [Buffer] | undefined)?.[0];
+  }
+
+  xattr(ino: Ino, name: Buffer): Buffer | undefined {
+    return (this.#sql.xattr.get(ino, name) as [Buffer] | undefined)?.[0];
+  }
+
+  xattrNames(ino: Ino): Buffer[] {
+    return (this.#sql.xattrNames.all(ino) as [Buffer][]).map((row) => row[0]);
+  }
+
+  orphans(): Ino[] {
+    return (this.#sql.orphans.all() as [Ino][]).map((row) => row[0]);
+  }
+
+  inoMax(): number {
+    return (this.#sql.inoMax.get() as [number | null])[0] ?? 0;
+  }
+
+  /** Inodes and bytes of regular files as the rows say. */
+  totals(): { inodes: number; fileBytes: number } {
+    const [inodes, fileBytes] = this.#sql.totals.get() as [number, number | null];
+    return { inodes, fileBytes: fileBytes ?? 0 };
+  }
+
+  /** Makes one change. The caller has checked that it is possible: what is not breaks an invariant. */
+  apply(op: MetaOp): void {
+    switch (op.kind) {
+      case 'create':
+        return this.#create(op);
+      case 'link':
+        return this.#link(op);
+      case 'unlink':
+        return this.#removeEntry(op.parent, op.name, op.time);
+      case 'rmdir':
+        return this.#removeEntry(op.parent, op.name, op.time);
+      case 'rename':
+        return this.#rename(op);
+      case 'setattr':
+        return this.#setattr(op);
+      case 'truncate':
+        return this.#truncate(op);
+      case 'grow':
+        return this.#grow(op);
+      case 'setxattr':
+        this.#sql.putXattr.run(op.ino, op.name, op.value);
+        return this.#touch(op.ino, op.time);
+      case 'removexattr':
+        this.#sql.dropXattr.run(op.ino, op.name);
+        return this.#touch(op.ino, op.time);
+      case 'reap':
+        return this.#reap(op.ino);
+      case 'extents':
+        return this.extents.replace(op.ino, op.ranges);
+      case 'chunk':
+        return; // Chunks are the committed database's business.
+    }
+  }
+
+  #need(ino: Ino): Inode {
+    const inode = this.inode(ino);
+    assert(inode !== undefined, `metadata operation on inode ${ino}, which is not there`);
+    return inode;
+  }
+
+  #put(inode: Inode): void {
+    this.#sql.updateInode.run(
+      inode.mode,
+      inode.nlink,
+      inode.uid,
+      inode.gid,
+      inode.sizeBytes,
+      inode.parent,
+      inode.atimeSec,
+      inode.atimeNsec,
+      inode.mtimeSec,
+      inode.mtimeNsec,
+      inode.ctimeSec,
+      inode.ctimeNsec,
+      inode.ino,
+    );
+  }
+
+  #create(op: MetaOp & { kind: 'create' }): void {
+    const { sec, nsec } = op.time;
+    const folder = (op.mode & S_IFMT) === S_IFDIR;
+    const size = (op.mode & S_IFMT) === S_IFLNK ? op.target.length : 0;
+    this.#sql.putInode.run(
+      [op.ino, op.mode, folder ? 2 : 1, op.uid, op.gid, op.rdev, size, folder ? op.parent : 0],
+      [sec, nsec, sec, nsec, sec, nsec, sec, nsec],
+    );
+    if ((op.mode & S_IFMT) === S_IFLNK) this.#sql.putTarget.run(op.ino, op.target);
+    this.#addEntry(op.parent, op.name, op.ino, op.mode >>> 12);
+    this.#folderChanged(op.parent, op.time, folder ? 1 : 0);
+  }
+
+  #link(op: MetaOp & { kind: 'link' }): void {
+    const inode = this.#need(op.ino);
+    if (inode.nlink === 0) this.#sql.dropOrphan.run(op.ino);
+    inode.nlink += 1;
+    setCtime(inode, op.time);
+    this.#put(inode);
+    this.#addEntry(op.parent, op.name, op.ino, inode.mode >>> 12);
+    this.#folderChanged(op.parent, op.time, 0);
+  }
+
+  #addEntry(parent: Ino, name: Buffer, ino: Ino, type: number): void {
+    this.#sql.putEntry.run(parent, nameHash(name), name, ino, type);
+  }
+
+  #folderChanged(ino: Ino, time: Time, nlinkDelta: number): void {
+    const folder = this.#need(ino);
+    folder.nlink += nlinkDelta;
+    setMtime(folder, time);
+    setCtime(folder, time);
+    this.#put(folder);
+  }
+
+  #removeEntry(parent: Ino, name: Buffer, time: Time): void {
+    const entry = this.lookup(parent, name);
+    assert(entry !== undefined, `removing an entry of folder ${parent} that is not there`);
+    this.#sql.dropEntry.run(parent, nameHash(name), name);
+    const folder = this.#dropName(entry.ino, time);
+    this.#folderChanged(parent, time, folder ? -1 : 0);
+  }
+
+  /** The inode lost one name; true if it is a folder, which then has none. */
+  #dropName(ino: Ino, time: Time): boolean {
+    const inode = this.#need(ino);
+    const folder = isFolder(inode);
+    inode.nlink = folder ? 0 : inode.nlink - 1;
+    setCtime(inode, time);
+    this.#put(inode);
+    if (inode.nlink === 0) this.#sql.putOrphan.run(ino);
+    return folder;
+  }
+
+  #rename(op: MetaOp & { kind: 'rename' }): void {
+    const from = this.lookup(op.parent, op.name);
+    assert(from !== undefined, `renaming an entry of folder ${op.parent} that is not there`);
+    const to = this.lookup(op.newParent, op.newName);
+    const moved = this.#need(from.ino);
+    this.#sql.dropEntry.run(op.parent, nameHash(op.name), op.name);
+    if (to !== undefined) this.#sql.dropEntry.run(op.newParent, nameHash(op.newName), op.newName);
+    this.#addEntry(op.newParent, op.newName, from.ino, from.type);
+    let oldDelta = isFolder(moved) ? -1 : 0;
+    let newDelta = isFolder(moved) ? 1 : 0;
+    if (to !== undefined && op.exchange) {
+      this.#addEntry(op.parent, op.name, to.ino, to.type);
+      const other = this.#need(to.ino);
+      if (isFolder(other)) {
+        other.parent = op.parent;
+        oldDelta += 1;
+        newDelta -= 1;
+      }
+      setCtime(other, op.time);
+      this.#put(other);
+    } else if (to !== undefined && this.#dropName(to.ino, op.time)) newDelta -= 1;
+    if (isFolder(moved)) moved.parent = op.newParent;
+    setCtime(moved, op.time);
+    this.#put(moved);
+    this.#folderChanged(op.parent, op.time, oldDelta);
+    this.#folderChanged(op.newParent, op.time, newDelta);
+  }
+
+  #setattr(op: MetaOp & { kind: 'setattr' }): void {
+    const inode = this.#need(op.ino);
+    const { change } = op;
+    if (change.mode !== undefined) inode.mode = change.mode;
+    if (change.uid !== undefined) inode.uid = change.uid;
+    if (change.gid !== undefined) inode.gid = change.gid;
+    if (change.atime !== undefined) {
+      inode.atimeSec = change.atime.sec;
+      inode.atimeNsec = change.atime.nsec;
+    }
+    if (change.mtime !== undefined) setMtime(inode, change.mtime);
+    setCtime(inode, op.time);
+    this.#put(inode);
+  }
+
+  #truncate(op: MetaOp & { kind: 'truncate' }): void {
+    const inode = this.#need(op.ino);
+    this.extents.cutAt(op.ino, op.sizeBytes);
+    inode.sizeBytes = op.sizeBytes;
+    inode.blocks = blocksOf(op.sizeBytes);
+    setMtime(inode, op.time);
+    setCtime(inode, op.time);
+    this.#put(inode);
+  }
+
+  #grow(op: MetaOp & { kind: 'grow' }): void {
+    const inode = this.#need(op.ino);
+    inode.sizeBytes = op.sizeBytes;
+    inode.blocks = blocksOf(op.sizeBytes);
+    setMtime(inode, op.mtime);
+    setCtime(inode, op.ctime);
+    this.#put(inode);
+  }
+
+  #touch(ino: Ino, time: Time): void {
+    const inode = this.#need(ino);
+    setCtime(inode, time);
+    this.#put(inode);
+  }
+
+  #reap(ino: Ino): void {
+    this.extents.cutAt(ino, 0);
+    this.#sql.dropXattrs.run(ino);
+    this.#sql.dropTarget.run(ino);
+    this.#sql.dropOrphan.run(ino);
+    this.#sql.dropInode.run(ino);
+  }
+}
+
+function prepare(db: Database.Database) {
+  return {
+    inode: db.prepare(`select ${INODE_COLUMNS} from inode where ino = ?`).raw(),
+    putInode: db.prepare(`insert into inode (${INODE_COLUMNS}) values (${'?,'.repeat(15)}?)`),
+    updateInode: db.prepare(
+      `update inode set mode=?, nlink=?, uid=?, gid=?, size=?, parent=?,
+       atime=?, atimensec=?, mtime=?, mtimensec=?, ctime=?, ctimensec=? where ino = ?`,
+    ),
+    dropInode: db.prepare('delete from inode where ino = ?'),
+    lookup: db
+      .prepare('select ino, type from dentry where parent = ? and hash = ? and name = ?')
+      .raw(),
+    anyEntry: db.prepare('select 1 from dentry where parent = ? limit 1'),
+    entries: db
+      .prepare(
+        `select hash, name, ino, type from dentry where parent = ? and hash > ?
+         order by hash, name limit ?`,
+      )
+      .raw(),
+    putEntry: db.prepare('insert into dentry (parent, hash, name, ino, type) values (?,?,?,?,?)'),
+    dropEntry: db.prepare('delete from dentry where parent = ? and hash = ? and name = ?'),
+    putTarget: db.prepare('insert into symlink (ino, target) values (?, ?)'),
+    target: db.prepare('select target from symlink where ino = ?').raw(),
+    dropTarget: db.prepare('delete from symlink where ino = ?'),
+    putXattr: db.prepare('insert or replace into xattr (ino, name, value) values (?, ?, ?)'),
+    xattr: db.prepare('select value from xattr where ino = ? and name = ?').raw(),
+    xattrNames: db.prepare('select name from xattr where ino = ?').raw(),
+    dropXattr: db.prepare('delete from xattr where ino = ? and name = ?'),
+    dropXattrs: db.prepare('delete from xattr where ino = ?'),
+    putOrphan: db.prepare('insert or ignore into orphan (ino) values (?)'),
+    dropOrphan: db.prepare('delete from orphan where ino = ?'),
+    orphans: db.prepare('select ino from orphan').raw(),
+    inoMax: db.prepare('select max(ino) from inode').raw(),
+    totals: db
+      .prepare(
+        `select count(*), sum(case when (mode & ${S_IFMT}) = 32768 then size else 0 end) from inode`,
+      )
+      .raw(),
+  };
+}
