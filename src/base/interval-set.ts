@@ -136,6 +136,15 @@ export class IntervalSet {
     return missing;
   }
 
+  /** A set of its own with the same numbers. */
+  copy(): IntervalSet {
+    const copy = new IntervalSet();
+    copy.#starts = [...this.#starts];
+    copy.#ends = [...this.#ends];
+    copy.#total = this.#total;
+    return copy;
+  }
+
   *[Symbol.iterator](): Generator<Interval> {
     for (let index = 0; index < this.#starts.length; index++) {
       yield { start: this.#starts[index] as number, end: this.#ends[index] as number };
