@@ -27,9 +27,9 @@ export class CachedFile {
   readonly ino: Ino;
   readonly inode: Inode;
   /** Blocks whose bytes in the cache file are right: cached, written, or known to be a hole. */
-  readonly present = new IntervalSet();
+  readonly present: IntervalSet = new IntervalSet();
   /** Blocks that no published chunk holds. A subset of `present`. */
-  readonly dirty = new IntervalSet();
+  readonly dirty: IntervalSet = new IntervalSet();
   readonly fills: Fill[] = [];
   frozen: Frozen | undefined;
   /** The epoch in which the inode was last marked dirty in SQLite; 0 if never. */

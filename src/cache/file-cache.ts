@@ -1,4 +1,4 @@
-import { fdatasync, fstatSync, ftruncateSync, futimesSync, readSync } from 'node:fs';
+import { fdatasync, ftruncateSync, futimesSync, readSync } from 'node:fs';
 import { existsSync, renameSync, statSync, unlink, unlinkSync, writeSync } from 'node:fs';
 import { ENOSPC, type NegativeErrno } from '../base/errno.ts';
 import { assert, DfsError, messageOf } from '../base/errors.ts';

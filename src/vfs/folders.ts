@@ -1,0 +1,40 @@
+import type { Ino } from '../base/ids.ts';
+import { type LiveMeta, S_IFDIR } from '../meta/mod.ts';
+import type { EntryPlusSink } from './vfs-interface.ts';
+
+const BATCH = 128;
+const COOKIE_DOT = 1;
+const COOKIE_DOTDOT = 2;
+/** Added to the hash of a name, so that hash 0 comes behind "..". */
+const COOKIE_BASE = 3;
+const FOLDER_TYPE = S_IFDIR >>> 12;
+
+/** Lists a folder in the order of its names' hashes, from behind `cookie` until `sink` has enough. */
+export function listFolder(
+  meta: LiveMeta,
+  folder: { ino: Ino; parent: Ino },
+  cookie: number,
+  sink: EntryPlusSink,
+): void {
+  if (cookie < COOKIE_DOT) {
+    if (!sink(Buffer.from('.'), folder.ino, FOLDER_TYPE, COOKIE_DOT, undefined)) return;
+  }
+  if (cookie < COOKIE_DOTDOT) {
+    if (!sink(Buffer.from('..'), folder.parent, FOLDER_TYPE, COOKIE_DOTDOT, undefined)) return;
+  }
+  let behind = cookie < COOKIE_BASE ? -1 : cookie - COOKIE_BASE;
+  for (;;) {
+    const batch = meta.state.entries(folder.ino, behind, BATCH);
+    for (const [index, [hash, name, ino, type]] of batch.entries()) {
+      // Names with equal hashes share the cookie of the hash before, so that none is skipped by a later call.
+      const next = batch[index + 1];
+      const resume = next !== undefined && next[0] === hash ? behind : hash;
+      const inode = meta.inode(ino);
+      if (inode === undefined) continue;
+      if (!sink(name, ino, type, resume + COOKIE_BASE, inode)) return;
+      behind = resume;
+    }
+    if (batch.length < BATCH) return;
+    behind = batch[batch.length - 1]?.[0] ?? behind;
+  }
+}

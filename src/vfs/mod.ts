@@ -1,0 +1,17 @@
+/**
+ * POSIX semantics on inodes: names, links, attributes, orphans, what a mutation may do. It implements the interface
+ * the FUSE driver calls, on the metadata and the cache.
+ */
+export type { Durability, FileSystemOptions } from './file-system.ts';
+export { FileSystem } from './file-system.ts';
+export type {
+  Attr,
+  AttrChange,
+  EntryPlusSink,
+  EntrySink,
+  OpenResult,
+  RequestContext,
+  StatFs,
+  Vfs,
+} from './vfs-interface.ts';
+export { COMMIT_XATTR } from './xattrs.ts';

@@ -1,0 +1,129 @@
+import type { NegativeErrno } from '../base/errno.ts';
+import type { Ino } from '../base/ids.ts';
+
+/** What the driver tells of the process behind a request. Reused between requests: copy what must outlive the call. */
+export interface RequestContext {
+  uid: number;
+  gid: number;
+  pid: number;
+  /** The kernel's number of the request, without the resend bit; below 2^53. */
+  unique: number;
+  /** True when the kernel sent the request before and did not see a reply (FUSE_NOTIFY_RESEND). */
+  resent: boolean;
+}
+
+/** Attributes of an inode. Times are seconds and nanoseconds since 1970; rdev is in the kernel's encoding. */
+export interface Attr {
+  ino: Ino;
+  /** File type and permission bits. */
+  mode: number;
+  nlink: number;
+  uid: number;
+  gid: number;
+  rdev: number;
+  sizeBytes: number;
+  /** Allocated bytes / 512. */
+  blocks: number;
+  atimeSec: number;
+  atimeNsec: number;
+  mtimeSec: number;
+  mtimeNsec: number;
+  ctimeSec: number;
+  ctimeNsec: number;
+  btimeSec: number;
+  btimeNsec: number;
+}
+
+/** What SETATTR asks for; absent fields stay. 'now' is the server's clock. */
+export interface AttrChange {
+  mode?: number;
+  uid?: number;
+  gid?: number;
+  sizeBytes?: number;
+  atime?: { sec: number; nsec: number } | 'now';
+  mtime?: { sec: number; nsec: number } | 'now';
+  /** Clear setuid/setgid as a write by an unprivileged process does (FATTR_KILL_SUIDGID). */
+  killSuidGid?: boolean;
+}
+
+export interface StatFs {
+  blockBytes: number;
+  blocks: number;
+  blocksFree: number;
+  blocksAvailable: number;
+  files: number;
+  filesFree: number;
+  nameBytesMax: number;
+}
+
+export interface OpenResult {
+  /** The kernel may keep cached pages from the last open. */
+  keepCache: boolean;
+  /** close() needs no FLUSH request. */
+  noFlush: boolean;
+}
+
+/**
+ * Receives directory entries until it returns false (the reply is full). `cookie` is what a later readdir passes to go
+ * on behind this entry. `type` is mode >> 12.
+ */
+export type EntrySink = (name: Buffer, ino: Ino, type: number, cookie: number) => boolean;
+/** As {@link EntrySink}, with attributes; undefined for "." and "..", of which the kernel counts no lookup. */
+export type EntryPlusSink = (name: Buffer, ino: Ino, type: number, cookie: number, attr: Attr | undefined) => boolean;
+
+type Reply<T> = T | NegativeErrno | Promise<T | NegativeErrno>;
+type Done = Reply<0>;
+
+/**
+ * The file system behind the driver. Each method returns its result, a negative errno, or a promise of either; the
+ * synchronous answer is the fast path and must not allocate promises. Buffers passed in (names, data) are views of the
+ * driver's request buffer: valid until the method returns, so whoever answers later copies them first.
+ */
+export interface Vfs {
+  /** Called once a mount, when the kernel's INIT arrives; not called again when a new process takes over. */
+  mounted(): void;
+  lookup(parent: Ino, name: Buffer): Reply<Attr>;
+  /** The kernel drops `count` lookups of `ino`. No reply. */
+  forget(ino: Ino, count: number): void;
+  getattr(ino: Ino): Reply<Attr>;
+  setattr(context: RequestContext, ino: Ino, change: AttrChange): Reply<Attr>;
+  readlink(ino: Ino): Reply<Buffer>;
+  symlink(context: RequestContext, parent: Ino, name: Buffer, target: Buffer): Reply<Attr>;
+  /** Any type but a folder; rdev for devices. */
+  mknod(context: RequestContext, parent: Ino, name: Buffer, mode: number, rdev: number): Reply<Attr>;
+  mkdir(context: RequestContext, parent: Ino, name: Buffer, mode: number): Reply<Attr>;
+  unlink(context: RequestContext, parent: Ino, name: Buffer): Done;
+  rmdir(context: RequestContext, parent: Ino, name: Buffer): Done;
+  /** flags: RENAME_NOREPLACE 1, RENAME_EXCHANGE 2. */
+  rename(context: RequestContext, parent: Ino, name: Buffer, newParent: Ino, newName: Buffer, flags: number): Done;
+  link(context: RequestContext, ino: Ino, newParent: Ino, newName: Buffer): Reply<Attr>;
+  /** Opens an existing file; flags are open(2)'s. */
+  open(context: RequestContext, ino: Ino, flags: number): Reply<OpenResult>;
+  /** mknod of a regular file and open in one step. With O_EXCL absent an existing file is opened. */
+  create(context: RequestContext, parent: Ino, name: Buffer, mode: number, flags: number): Reply<{ attr: Attr; open: OpenResult }>;
+  /** What opens created before: once per successful open, when the last descriptor is gone. */
+  release(ino: Ino, flags: number): void;
+  /**
+   * Reads up to `length` bytes at `offset`. Synchronous: writes them into `into` at `at` and returns the count, short
+   * only at the end of the file. Otherwise a promise of a buffer of its own.
+   */
+  read(ino: Ino, offset: number, length: number, into: Buffer, at: number): number | Promise<Buffer | NegativeErrno>;
+  /** Writes all of `data` or fails; `killSuidGid` as in {@link AttrChange}. Resolves to the count written. */
+  write(context: RequestContext, ino: Ino, offset: number, data: Buffer, killSuidGid: boolean): number | Promise<number>;
+  /** close(2) of one descriptor. */
+  flush(ino: Ino): Done;
+  fsync(ino: Ino, dataOnly: boolean): Done;
+  fsyncdir(ino: Ino, dataOnly: boolean): Done;
+  /** Calls `sink` for each entry behind `cookie` (0: from the start, with "." and ".."). */
+  readdir(ino: Ino, cookie: number, sink: EntrySink): Done;
+  readdirplus(ino: Ino, cookie: number, sink: EntryPlusSink): Done;
+  statfs(): Reply<StatFs>;
+  /** flags: XATTR_CREATE 1, XATTR_REPLACE 2. */
+  setxattr(context: RequestContext, ino: Ino, name: Buffer, value: Buffer, flags: number): Done;
+  getxattr(ino: Ino, name: Buffer): Reply<Buffer>;
+  /** Names, each followed by a NUL. */
+  listxattr(ino: Ino): Reply<Buffer>;
+  removexattr(context: RequestContext, ino: Ino, name: Buffer): Done;
+  /** whence: SEEK_DATA 3 or SEEK_HOLE 4. Resolves to an offset. */
+  lseek(ino: Ino, offset: number, whence: number): number | Promise<number>;
+}
