@@ -1,0 +1,156 @@
+import type { NegativeErrno } from '../base/errno.ts';
+import { EAGAIN, ECONNABORTED, EINTR, EIO, ENODEV, ENOENT } from '../base/errno.ts';
+import { DfsError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import {
+  errnoName,
+  PollWaiter,
+  posix,
+  readRaw,
+  setSignalOwner,
+  setStatusFlags,
+  statusFlags,
+} from '../base/os/mod.ts';
+
+/** Why the loop ended: the mount is gone, its connection was aborted by force, or stop() was called. */
+export type LoopEnd = 'unmounted' | 'aborted' | 'stopped';
+
+/** How long the thread itself waits for the next request while requests keep coming. */
+const HOT_WAIT_US = 50;
+/** How long requests are handled without a return to the event loop. */
+const DRAIN_MS = 2;
+/** The same while requests wait for promises, whose progress needs the event loop. */
+const DRAIN_PENDING_MS = 0.25;
+/** A sleeping loop looks at the device this often even if no signal came. */
+const SAFETY_CHECK_MS = 1000;
+
+export interface DeviceLoopOptions {
+  fd: number;
+  /** At least as long as the longest request. */
+  buffer: Buffer;
+  /** Handles the request of `length` bytes in the buffer; must not throw. */
+  onRequest: (length: number) => void;
+  /** Number of requests that wait for promises. */
+  pendingCount: () => number;
+  log: Log;
+}
+
+/**
+ * Reads requests from /dev/fuse on the event loop's own thread.
+ *
+ * States: new -> draining <-> asleep -> ended
+ * - draining: waits a few tens of microseconds for a request, handles it, waits again. A thread that is still there
+ *   when the next request arrives saves two changes of thread. After DRAIN_MS it lets the event loop run.
+ * - asleep: nothing came. The device tells by SIGIO (O_ASYNC), which libuv turns into an event. A blocking poll on a
+ *   thread of libuv's pool does the same, but it takes longer (58 against 42 us a lookup), stands in the queue behind
+ *   whatever keeps the pool busy (four slow syncs stop the mount), and holds up the end of the process.
+ *
+ * Invariants:
+ * 1. O_ASYNC is set only while asleep, or every request would raise a signal.
+ * 2. After setting O_ASYNC the device is looked at once more, so that no request falls between the two.
+ * 3. The descriptor does not block: two processes share it while one of them is dying.
+ */
+export class DeviceLoop {
+  readonly #options: DeviceLoopOptions;
+  readonly #waiter: PollWaiter;
+  readonly #flags: number;
+  #state: 'new' | 'draining' | 'asleep' | 'ended' = 'new';
+  #stopping = false;
+  #end: ((end: LoopEnd) => void) | undefined;
+  #fail: ((error: Error) => void) | undefined;
+
+  constructor(options: DeviceLoopOptions) {
+    this.#options = options;
+    this.#waiter = new PollWaiter(options.fd, posix.POLLIN);
+    this.#flags = (statusFlags(options.fd) | posix.O_NONBLOCK) & ~posix.O_ASYNC;
+  }
+
+  /** Handles requests until the mount is gone. Once per loop. */
+  run(): Promise<LoopEnd> {
+    const { fd } = this.#options;
+    setStatusFlags(fd, this.#flags); // invariant 3
+    process.on('SIGIO', this.#wake);
+    setSignalOwner(fd, process.pid);
+    // Also keeps the process alive: a signal listener alone does not.
+    const safety = setInterval(this.#wake, SAFETY_CHECK_MS);
+    return new Promise<LoopEnd>((resolve, reject) => {
+      this.#end = resolve;
+      this.#fail = reject;
+      this.#state = 'draining';
+      this.#turn();
+    }).finally(() => {
+      this.#state = 'ended';
+      clearInterval(safety);
+      process.off('SIGIO', this.#wake);
+    });
+  }
+
+  /** Takes no further request; run() resolves to 'stopped'. */
+  stop(): void {
+    this.#stopping = true;
+    this.#wake();
+  }
+
+  readonly #wake = (): void => {
+    if (this.#state !== 'asleep') return;
+    setStatusFlags(this.#options.fd, this.#flags); // invariant 1
+    this.#state = 'draining';
+    this.#turn();
+  };
+
+  readonly #turn = (): void => {
+    try {
+      const end = this.#drain();
+      if (end === 'quiet') this.#sleep();
+      else if (end === 'busy') setImmediate(this.#turn);
+      else this.#end?.(end);
+    } catch (error) {
+      this.#fail?.(error as Error);
+    }
+  };
+
+  #drain(): 'quiet' | 'busy' | LoopEnd {
+    const { fd, buffer, onRequest, pendingCount } = this.#options;
+    const start = performance.now();
+    for (;;) {
+      if (this.#stopping) return 'stopped';
+      const pending = pendingCount() > 0;
+      // With promises outstanding the thread must not wait here: only the event loop resolves them.
+      if (!this.#waiter.wait(pending ? 0 : HOT_WAIT_US)) return 'quiet';
+      const length = readRaw(fd, buffer);
+      if (length >= 0) {
+        onRequest(length);
+      } else {
+        const end = this.#readFailed(length);
+        if (end !== undefined) return end;
+      }
+      const limit = pending ? DRAIN_PENDING_MS : DRAIN_MS;
+      if (performance.now() - start >= limit) return 'busy';
+    }
+  }
+
+  #sleep(): void {
+    const { fd } = this.#options;
+    setStatusFlags(fd, this.#flags | posix.O_ASYNC);
+    this.#state = 'asleep';
+    if (this.#waiter.wait(0)) setImmediate(this.#wake); // invariant 2
+  }
+
+  #readFailed(error: NegativeErrno): LoopEnd | undefined {
+    switch (-error) {
+      case ENODEV:
+        return 'unmounted';
+      case ECONNABORTED:
+        return 'aborted';
+      case EAGAIN: // another process of ours took the request
+      case EINTR:
+      case ENOENT: // the request was aborted while it was read
+        return undefined;
+      case EIO: // the kernel could not copy the request and has failed it
+        this.#options.log('warn', 'fuse.read-failed', { errno: errnoName(-error) });
+        return undefined;
+      default:
+        throw new DfsError('IO', `Cannot read a request: read failed with ${errnoName(-error)}`);
+    }
+  }
+}

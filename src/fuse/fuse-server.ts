@@ -1,0 +1,136 @@
+import { EPROTO } from '../base/errno.ts';
+import { MIB } from '../base/limits.ts';
+import type { Log } from '../base/log.ts';
+import type { Vfs } from '../vfs/mod.ts';
+import type { OperationCount } from './counters.ts';
+import { Counters } from './counters.ts';
+import type { LoopEnd } from './device-loop.ts';
+import { DeviceLoop } from './device-loop.ts';
+import type { Handler } from './handlers.ts';
+import { createHandlers } from './handlers.ts';
+import { Notifier } from './notifier.ts';
+import { OPCODES, PAGE_BYTES, PROTOCOL_MAJOR, REPLY_HEADER_BYTES } from './protocol.ts';
+import { Replies } from './replies.ts';
+import { RequestView } from './request.ts';
+import type { NegotiatedInit } from './session.ts';
+import { negotiate, putInitOut, readInitOffer } from './session.ts';
+import type { CacheSeconds } from './wire.ts';
+
+const DAY_SECONDS = 86_400;
+/** A request or reply with 1 MiB of payload, and its headers. */
+const BUFFER_BYTES: number = MIB + PAGE_BYTES;
+
+export interface FuseServerOptions {
+  /** /dev/fuse, mounted. The server does not close it. */
+  fd: number;
+  vfs: Vfs;
+  log: Log;
+  /** What INIT agreed on, when this process takes over a mount from one that died. */
+  negotiated?: NegotiatedInit;
+  /** Called before INIT is answered: whoever wants to take over later stores it now, synchronously. */
+  onInit?: (negotiated: NegotiatedInit) => void;
+  /** How long the kernel trusts names and attributes. Default: a day, as all changes come through this kernel. */
+  cacheSeconds?: CacheSeconds;
+}
+
+/** Serves one mount from one thread. Not for a process that itself uses the mount: it would wait for itself. */
+export class FuseServer {
+  readonly notifier: Notifier;
+  readonly #options: FuseServerOptions;
+  readonly #request: RequestView = new RequestView(BUFFER_BYTES);
+  readonly #counters: Counters = new Counters();
+  readonly #replies: Replies;
+  readonly #handlers: Handler[];
+  readonly #loop: DeviceLoop;
+  #negotiated: NegotiatedInit | undefined;
+
+  constructor(options: FuseServerOptions) {
+    const { fd, vfs, log } = options;
+    const cache = options.cacheSeconds ?? {
+      entry: DAY_SECONDS,
+      attr: DAY_SECONDS,
+      negative: DAY_SECONDS,
+    };
+    const counters = this.#counters;
+    const request = this.#request;
+    const replies = new Replies({ fd, capacityBytes: BUFFER_BYTES, counters, log });
+    this.#options = options;
+    this.#negotiated = options.negotiated;
+    this.#replies = replies;
+    this.#handlers = createHandlers({ vfs, request, replies, cache, counters });
+    this.#handlers[OPCODES.INIT] = () => this.#init();
+    this.notifier = new Notifier(fd);
+    this.#loop = new DeviceLoop({
+      fd,
+      buffer: request.buffer,
+      onRequest: (length) => this.#dispatch(length),
+      pendingCount: () => replies.pendingCount,
+      log,
+    });
+  }
+
+  /** What INIT agreed on; undefined before it came. */
+  get negotiated(): NegotiatedInit | undefined {
+    return this.#negotiated;
+  }
+
+  /** Serves until the mount is gone or stop() was called; then every request has its answer. */
+  async run(): Promise<LoopEnd> {
+    // Whoever served before may have left requests, even INIT itself, without an answer. On a fresh mount there are
+    // none, and kernels before 6.9 refuse: then what the dead process had read stays unanswered until unmounted.
+    const resent = this.notifier.resend();
+    if (!resent && this.#options.negotiated !== undefined)
+      this.#options.log('warn', 'fuse.no-resend');
+    const end = await this.#loop.run();
+    await this.#replies.idle();
+    return end;
+  }
+
+  /** Takes no further request from the device. The mount stays, and waits for the next process. */
+  stop(): void {
+    this.#loop.stop();
+  }
+
+  /** Counts per operation since the server started. */
+  stats(): Record<string, OperationCount> {
+    return this.#counters.snapshot();
+  }
+
+  #dispatch(length: number): void {
+    const request = this.#request;
+    try {
+      request.load(length);
+      this.#counters.request(request.opcode);
+      const handler = this.#handlers[request.opcode] ?? this.#handlers[0];
+      handler?.();
+    } catch (error) {
+      this.#replies.fault(request, error);
+    }
+  }
+
+  #init(): void {
+    const request = this.#request;
+    const replies = this.#replies;
+    const { log, vfs, onInit } = this.#options;
+    const offer = readInitOffer(request.buffer, request.length);
+    if (offer.major > PROTOCOL_MAJOR) {
+      // The kernel then asks again with our major version.
+      replies.buffer.fill(0, REPLY_HEADER_BYTES, REPLY_HEADER_BYTES + 64);
+      replies.buffer.writeUInt32LE(PROTOCOL_MAJOR, REPLY_HEADER_BYTES);
+      replies.send(request, 64);
+      return;
+    }
+    const negotiated = offer.major < PROTOCOL_MAJOR ? undefined : negotiate(offer);
+    if (negotiated === undefined) {
+      log('error', 'fuse.kernel-too-old', { major: offer.major, minor: offer.minor });
+      replies.status(request, -EPROTO);
+      return;
+    }
+    this.#negotiated = negotiated;
+    onInit?.(negotiated);
+    vfs.mounted();
+    log('debug', 'fuse.init', { ...negotiated });
+    const { buffer } = replies;
+    replies.send(request, putInitOut(buffer, REPLY_HEADER_BYTES, negotiated));
+  }
+}

@@ -1,0 +1,96 @@
+import type { OpenResult } from '../vfs/mod.ts';
+import type { HandlerDeps, HandlerList } from './handlers.ts';
+import {
+  FSYNC_DATA_ONLY,
+  OPCODES,
+  REPLY_HEADER_BYTES,
+  WRITE_HEADER_BYTES,
+  WRITE_KILL_SUIDGID,
+} from './protocol.ts';
+import type { AnswerOptions } from './replies.ts';
+import { putOpen, putU64 } from './wire.ts';
+
+/** Requests about the content of a file. */
+export function dataHandlers(deps: HandlerDeps): HandlerList {
+  const { vfs, request, replies } = deps;
+  const wait: AnswerOptions<0> = { encode: () => 0, interruptible: true };
+  const position: AnswerOptions<number> = {
+    encode: (reply, at, value) => {
+      putU64(reply, at, value);
+      return 8;
+    },
+  };
+  return [
+    [OPCODES.OPEN, createOpen(deps)],
+    [
+      OPCODES.RELEASE,
+      () => {
+        vfs.release(request.ino, request.u32(48));
+        replies.status(request, 0);
+      },
+    ],
+    [OPCODES.READ, createRead(deps)],
+    [OPCODES.WRITE, createWrite(deps)],
+    [OPCODES.FLUSH, () => replies.answer(request, vfs.flush(request.ino), wait)],
+    [
+      OPCODES.FSYNC,
+      () => {
+        const dataOnly = (request.u32(48) & FSYNC_DATA_ONLY) !== 0;
+        replies.answer(request, vfs.fsync(request.ino, dataOnly), wait);
+      },
+    ],
+    [
+      OPCODES.LSEEK,
+      () => {
+        const { ino } = request;
+        replies.answer(request, vfs.lseek(ino, request.u64(48), request.u32(56)), position);
+      },
+    ],
+  ];
+}
+
+/** FUSE_OPEN_KILL_SUIDGID does not come: it goes with O_TRUNC, which without ATOMIC_O_TRUNC is a SETATTR. */
+function createOpen({ vfs, request, replies }: HandlerDeps): () => void {
+  return () => {
+    const { context, ino } = request;
+    const opened: AnswerOptions<OpenResult> = {
+      encode: putOpen,
+      undo: () => vfs.release(ino, 0),
+    };
+    replies.answer(request, vfs.open(context, ino, request.u32(40)), opened);
+  };
+}
+
+/** The file system reads straight into the reply. */
+function createRead({ vfs, request, replies, counters }: HandlerDeps): () => void {
+  return () => {
+    const length = request.u32(56);
+    const offset = request.u64(48);
+    const result = vfs.read(request.ino, offset, length, replies.buffer, REPLY_HEADER_BYTES);
+    if (typeof result !== 'number') {
+      replies.answerBuffer(request, result);
+    } else if (result < 0) {
+      replies.status(request, result);
+    } else {
+      counters.payload(OPCODES.READ, result);
+      replies.send(request, result);
+    }
+  };
+}
+
+function createWrite({ vfs, request, replies, counters }: HandlerDeps): () => void {
+  const written: AnswerOptions<number> = {
+    encode: (reply, at, count) => {
+      counters.payload(OPCODES.WRITE, count);
+      reply.writeUInt32LE(count, at);
+      reply.writeUInt32LE(0, at + 4);
+      return 8;
+    },
+  };
+  return () => {
+    const data = request.bytes(WRITE_HEADER_BYTES, request.u32(56));
+    const kill = (request.u32(60) & WRITE_KILL_SUIDGID) !== 0;
+    const { context, ino } = request;
+    replies.answer(request, vfs.write(context, ino, request.u64(48), data, kill), written);
+  };
+}

@@ -1,0 +1,75 @@
+import { constants, openSync, statSync, writeFileSync } from 'node:fs';
+
+import { DfsError, messageOf } from '../base/errors.ts';
+import { MIB } from '../base/limits.ts';
+import { findMount, mountFileSystem, posix, unmountFileSystem } from '../base/os/mod.ts';
+
+/** The type in /proc/mounts; what stands behind the dot names us to the kernel's tools. */
+export const MOUNT_TYPE = 'fuse.dfs';
+const DEVICE = '/dev/fuse';
+const READAHEAD_KIB = 1024;
+
+export interface MountOptions {
+  /** Opened by {@link openDevice}. */
+  fd: number;
+  /** An absolute path without symlinks. */
+  mountPoint: string;
+  /** What /proc/mounts shows as the device: the home of the volume. */
+  source: string;
+  readOnly?: boolean;
+  /** Let users other than the mounting one in; permissions are checked by the kernel either way. */
+  allowOther?: boolean;
+}
+
+/** Opens /dev/fuse without blocking. The last process that has it open ends the mount by closing it. */
+export function openDevice(): number {
+  try {
+    return openSync(DEVICE, constants.O_RDWR | constants.O_NONBLOCK);
+  } catch (cause) {
+    const hint = 'the kernel needs its fuse module, and the process access to the device';
+    throw new DfsError('IO', `Cannot open ${DEVICE}: ${messageOf(cause)}; ${hint}`, { cause });
+  }
+}
+
+/** Mounts with mount(2), as root. The kernel sends INIT at once and holds every other request until it is answered. */
+export function mountFuse(options: MountOptions): void {
+  const { fd, mountPoint, source } = options;
+  const rootMode = (statSync(mountPoint).mode & constants.S_IFMT).toString(8);
+  const data = [
+    `fd=${fd}`,
+    `rootmode=${rootMode}`,
+    `user_id=${process.getuid?.() ?? 0}`,
+    `group_id=${process.getgid?.() ?? 0}`,
+    // Without it a cached name would be reachable with another user's permissions.
+    'default_permissions',
+    `max_read=${MIB}`,
+  ];
+  if (options.allowOther !== false) data.push('allow_other');
+  mountFileSystem({
+    source,
+    target: mountPoint,
+    type: MOUNT_TYPE,
+    flags: options.readOnly === true ? posix.MS_RDONLY : 0,
+    data: data.join(','),
+  });
+  setReadahead(mountPoint);
+}
+
+/** Unmounts: false when nothing of ours is mounted there. Throws IO with details.errno EBUSY while it is in use, unless lazy. */
+export function unmount(mountPoint: string, options: { lazy: boolean }): boolean {
+  if (findMount(mountPoint)?.fsType !== MOUNT_TYPE) return false;
+  return unmountFileSystem(mountPoint, options);
+}
+
+/**
+ * Raises the kernel's readahead of the mount from 128 KiB to the size of the largest request. Only a matter of speed, so
+ * a kernel that does not let us is fine.
+ */
+function setReadahead(mountPoint: string): void {
+  const device = findMount(mountPoint)?.device;
+  try {
+    writeFileSync(`/sys/class/bdi/${device}/read_ahead_kb`, `${READAHEAD_KIB}`);
+  } catch {
+    // Containers often have /sys read-only.
+  }
+}
