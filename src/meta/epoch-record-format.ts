@@ -1,6 +1,6 @@
 import type { Epoch } from '../base/ids.ts';
 import { MIB } from '../base/limits.ts';
-import { type HeaderKind, VOLUME_TAG_BYTES } from './disk-header.ts';
+import type { HeaderKind } from './disk-header.ts';
 
 // OFFSET  SIZE  FIELD
 //      0     4  magic "DFSE"
@@ -27,7 +27,6 @@ export const EPOCH_RECORD: HeaderKind = {
 
 /** Where the volume tag stands in every version. */
 export const EPOCH_RECORD_TAG_OFFSET = 8;
-export const EPOCH_RECORD_TAG_END: number = EPOCH_RECORD_TAG_OFFSET + VOLUME_TAG_BYTES;
 export const EPOCH_RECORD_RESERVED_BYTES = 4;
 export const EPOCH_BODY_BYTES_MAX: number = 256 * MIB;
 /** Length of a record's identity, the checksum that ends its header. */

@@ -83,7 +83,7 @@ describe('config', () => {
     ],
     ['surprise', 1],
   ])('a bad value of %s is neither written nor read: %j', (name, value) => {
-    const bad = { ...config, [name]: value } as Config;
+    const bad = { ...config, [name]: value };
     expect(() => encodeConfig(bad)).toThrow(/Cannot/);
     const json = JSON.stringify({ format: 'dfs-config', version: 1, ...bad });
     expect(() => decodeConfig(sealed(`${json}\n`), 'config')).toThrow(/Cannot read config/);

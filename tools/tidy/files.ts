@@ -19,7 +19,7 @@ const FORBIDDEN: readonly { pattern: RegExp; why: string }[] = [
     why: 'do it now, or write it down in docs',
   },
   {
-    pattern: /(?<![\w.~)}*\]/-])\/(home|work|root|Users)\/\w/,
+    pattern: /(?<![\w.~)}*\]/-])\/((home|Users)\/\w+\/|(work|root)\/\w)/,
     why: 'a path of one machine',
   },
 ];

@@ -77,12 +77,13 @@ describe('layers', () => {
     ]);
   });
 
-  test('the interface of the driver may be seen from below, as types only', () => {
-    const files = { 'src/fuse/vfs-interface.ts': '' };
-    const typed = importing('../fuse/vfs-interface.ts', 'type { Vfs }');
-    expect(problemsOf({ ...files, 'src/vfs/a.ts': typed })).toEqual([]);
-    const untyped = importing('../fuse/vfs-interface.ts');
-    expect(problemsOf({ ...files, 'src/vfs/a.ts': untyped })).toHaveLength(1);
+  test('the interface of a file system may be seen past its door, as types only', () => {
+    const files = { 'src/vfs/vfs-interface.ts': '', 'src/vfs/mod.ts': DOOR };
+    const typed = importing('../vfs/vfs-interface.ts', 'type { Vfs }');
+    expect(problemsOf({ ...files, 'src/fuse/a.ts': typed })).toEqual([]);
+    expect(problemsOf({ ...files, 'src/cache/a.ts': typed })).toHaveLength(1);
+    const untyped = importing('../vfs/vfs-interface.ts');
+    expect(problemsOf({ ...files, 'src/fuse/a.ts': untyped })).toHaveLength(1);
   });
 
   test('libc is touched in one folder, and no room is outside of the layers', () => {
