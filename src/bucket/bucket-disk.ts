@@ -1,0 +1,329 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { assert, DfsError } from '../base/errors.ts';
+import type { ChunkId, DiskId } from '../base/ids.ts';
+import { schemesEqual } from '../chunk/mod.ts';
+import { BucketFiles } from './bucket-files.ts';
+import { VOLUME_TAG_BYTES } from './bucket-format.ts';
+import { BucketIndex, type IndexedPiece, type PieceLocation } from './bucket-index.ts';
+import {
+  type BucketDamage,
+  type InspectedFile,
+  inspectFiles,
+  recoverBuckets,
+} from './bucket-recovery.ts';
+import { ioError } from './disk-errors.ts';
+import { type BucketIo, syncFolder, systemIo } from './file-io.ts';
+import { type BucketPiece, checkPiece, planWrites } from './piece-writes.ts';
+import { readRecord, type StoredPiece } from './read-record.ts';
+import { type DiskUsage, UsageCounter } from './usage.ts';
+
+// States: open -> closed. While open, the files may fail for good (bucket-files.ts); from then on
+// every call throws UNAVAILABLE.
+//
+// Invariants.
+// 1. A piece is indexed after it was written, and written again unless its record verifies: an
+//    index row alone never lets append() skip a piece.
+// 2. append() and remove() run one at a time, sync() too; read() runs beside them.
+// 3. When open() returns, all that is indexed is synced.
+
+/** How to open a disk. */
+export interface BucketDiskOptions {
+  /** The folder on the disk that is ours. */
+  readonly folder: string;
+  /** 8 bytes that tell this volume from others. */
+  readonly volumeTag: Buffer;
+  readonly diskId: DiskId;
+  /** Makes the folder if it is missing. */
+  readonly create?: boolean;
+  /** Changes nothing on the disk. */
+  readonly readOnly?: boolean;
+  /** The system calls, replaced by tests. */
+  readonly io?: BucketIo;
+}
+
+/** The pieces on one disk: append-only bucket files, and an index that can be lost. */
+export class BucketDisk {
+  readonly folder: string;
+  readonly diskId: DiskId;
+  /** What opening found not to be as it was written. */
+  readonly damage: readonly BucketDamage[];
+  readonly #volumeTag: Buffer;
+  readonly #readOnly: boolean;
+  readonly #index: BucketIndex;
+  readonly #files: BucketFiles;
+  readonly #usage: UsageCounter;
+  #closed = false;
+  #writing: Promise<unknown> = Promise.resolve();
+  #syncing: Promise<unknown> = Promise.resolve();
+
+  private constructor(options: BucketDiskOptions, index: BucketIndex, damage: BucketDamage[]) {
+    const { folder, diskId, volumeTag, readOnly = false, io = systemIo } = options;
+    this.folder = folder;
+    this.diskId = diskId;
+    this.damage = damage;
+    this.#volumeTag = volumeTag;
+    this.#readOnly = readOnly;
+    this.#index = index;
+    this.#usage = new UsageCounter(index.totals());
+    const bucketsFolder = join(folder, 'buckets');
+    this.#files = new BucketFiles({ bucketsFolder, label: this.#label, readOnly, io });
+  }
+
+  /**
+   * Opens a disk and puts right what a crash tore: NOT_FOUND without its folder, FOREIGN when it is
+   * another volume's or disk's, BUSY when another process has it open, NEWER_FORMAT.
+   */
+  static async open(options: BucketDiskOptions): Promise<BucketDisk> {
+    const { folder, volumeTag, diskId, create = false, readOnly = false } = options;
+    assert(volumeTag.length === VOLUME_TAG_BYTES, 'a volume tag has 8 bytes');
+    const bucketsFolder = join(folder, 'buckets');
+    try {
+      if (create && !readOnly && (await mkdir(bucketsFolder, { recursive: true }))) {
+        await syncFolder(folder);
+      }
+      const inspected = await inspectFiles({ bucketsFolder, volumeTag, diskId });
+      try {
+        return await BucketDisk.#recover(options, inspected, false);
+      } catch (error) {
+        if (!(error instanceof DfsError) || error.code !== 'CORRUPT') throw error;
+        // Only the index can be too damaged to go on, and it can be done without.
+        return await BucketDisk.#recover(options, inspected, true);
+      }
+    } catch (error) {
+      throw ioError(`open disk ${diskId} at ${folder}`, error);
+    }
+  }
+
+  static async #recover(
+    options: BucketDiskOptions,
+    inspected: readonly InspectedFile[],
+    discard: boolean,
+  ): Promise<BucketDisk> {
+    const { folder, volumeTag, diskId, readOnly = false } = options;
+    const owner = { bucketsFolder: join(folder, 'buckets'), volumeTag, diskId };
+    const path = join(folder, 'index.sqlite');
+    const index = new BucketIndex({ path, volumeTag, diskId, readOnly, discard });
+    try {
+      const damage: BucketDamage[] = [];
+      const recovered = await recoverBuckets({ ...owner, index, readOnly }, inspected, damage);
+      const disk = new BucketDisk(options, index, damage);
+      await disk.#files.adopt(recovered);
+      if (recovered.some(({ dirty }) => dirty) && !readOnly) await disk.sync();
+      return disk;
+    } catch (error) {
+      index.close();
+      throw error;
+    }
+  }
+
+  /** How many times a file or a folder was synced. */
+  get syncCount(): number {
+    return this.#files.syncCount;
+  }
+
+  /** How many bucket files are open. */
+  get openFileCount(): number {
+    return this.#files.openCount;
+  }
+
+  /**
+   * Writes pieces, each bucket's in one go, without syncing them. A piece that is already there and
+   * whole is not written again. NO_SPACE or IO when a write fails; pieces of other buckets may be
+   * there then.
+   */
+  async append(pieces: readonly BucketPiece[]): Promise<void> {
+    this.#checkWritable('append to');
+    for (const piece of pieces) checkPiece(piece);
+    await this.#exclusive(() => this.#append(pieces));
+  }
+
+  /** Returns when every piece appended before the call is on the platter; a failure is final. */
+  async sync(): Promise<void> {
+    this.#checkWritable('sync');
+    const done = this.#syncing.then(() => this.#sync());
+    this.#syncing = done.catch(() => undefined);
+    await done;
+  }
+
+  /** The piece, verified; undefined if it is not here, CORRUPT if it is not what was written. */
+  async read(chunkId: ChunkId, pieceIndex: number): Promise<StoredPiece | undefined> {
+    this.#check('read from');
+    const location = this.#index.get(chunkId, pieceIndex);
+    if (location === undefined) return undefined;
+    const { diskId, folder } = this;
+    const volumeTag = this.#volumeTag;
+    const piece: IndexedPiece = { ...location, chunkId, pieceIndex };
+    try {
+      const stored = await this.#files.use(location.bucket, (handle) =>
+        readRecord({ handle, piece, volumeTag, diskId, folder }),
+      );
+      if (stored === undefined) this.#forget(piece);
+      return stored;
+    } catch (error) {
+      throw ioError(`read bucket ${location.bucket} of ${this.#label}`, error);
+    }
+  }
+
+  /** True when the piece is indexed and not known to be bad. */
+  async has(chunkId: ChunkId, pieceIndex: number): Promise<boolean> {
+    const found = await this.find(chunkId, pieceIndex);
+    return found !== undefined && !found.bad;
+  }
+
+  /** Where the index says that a piece lies, and whether it is known to be bad. */
+  find(
+    chunkId: ChunkId,
+    pieceIndex: number,
+  ): Promise<{ bucket: number; bad: boolean } | undefined> {
+    return this.#answer('look into', () => {
+      const location = this.#index.get(chunkId, pieceIndex);
+      if (location === undefined) return undefined;
+      return { bucket: location.bucket, bad: this.#index.isBad(chunkId, pieceIndex) };
+    });
+  }
+
+  /** Remembers that a piece did not verify, until it is written again or removed. */
+  markBad(chunkId: ChunkId, pieceIndex: number): Promise<void> {
+    return this.#answer('mark a piece of', () => this.#index.markBad(chunkId, pieceIndex));
+  }
+
+  /** How many pieces are known to be bad. */
+  badCount(): Promise<number> {
+    return this.#answer('look into', () => this.#index.badCount());
+  }
+
+  /** What the pieces take, headers and padding included. */
+  usage(): Promise<DiskUsage> {
+    return this.#answer('measure', () => this.#usage.usage());
+  }
+
+  /** Every indexed piece; what is added or removed meanwhile may be among them or not. */
+  async *pieces(): AsyncGenerator<IndexedPiece> {
+    this.#check('list');
+    for (const piece of this.#index.pieces()) {
+      yield piece;
+      this.#check('list');
+    }
+  }
+
+  /** Forgets a piece and gives its space back; false if it was not here. */
+  async remove(chunkId: ChunkId, pieceIndex: number): Promise<boolean> {
+    this.#checkWritable('remove from');
+    return this.#exclusive(async () => {
+      const location = this.#index.get(chunkId, pieceIndex);
+      if (location === undefined) return false;
+      this.#index.remove(chunkId, pieceIndex);
+      this.#usage.remove(location);
+      await this.#punch(location);
+      return true;
+    });
+  }
+
+  /** Waits for what runs, then closes the files; what was not synced stays unsynced. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#writing;
+    await this.#syncing;
+    await this.#files.close();
+    this.#index.close();
+  }
+
+  async #append(pieces: readonly BucketPiece[]): Promise<void> {
+    const { diskId } = this;
+    const endOf = (bucket: number): number => this.#files.endOf(bucket);
+    const missing = await this.#missingOf(pieces);
+    const writes = planWrites(missing, { volumeTag: this.#volumeTag, diskId, endOf });
+    const results = await Promise.allSettled(writes.map((write) => this.#files.write(write)));
+    const placed = writes.flatMap((write, at) =>
+      results[at]?.status === 'fulfilled' ? write.placed : [],
+    );
+    const replaced = placed.map(({ chunkId, pieceIndex }) => this.#index.get(chunkId, pieceIndex));
+    this.#index.put(placed);
+    for (const location of placed) this.#usage.add(location);
+    for (const location of replaced) {
+      if (location === undefined) continue;
+      this.#usage.remove(location);
+      await this.#punch(location);
+    }
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed !== undefined) throw ioError(`append to ${this.#label}`, failed.reason);
+  }
+
+  /** The pieces that are not here and whole (invariant 1), each once. */
+  async #missingOf(pieces: readonly BucketPiece[]): Promise<BucketPiece[]> {
+    const missing = new Map<string, BucketPiece>();
+    for (const piece of pieces) {
+      const key = `${piece.pieceIndex} ${piece.chunkId.toString('latin1')}`;
+      if (missing.has(key)) continue;
+      if (await this.#isWhole(piece)) this.#index.clearBad(piece.chunkId, piece.pieceIndex);
+      else missing.set(key, piece);
+    }
+    return [...missing.values()];
+  }
+
+  async #isWhole({ chunkId, pieceIndex, scheme, payload }: BucketPiece): Promise<boolean> {
+    if (this.#index.get(chunkId, pieceIndex) === undefined) return false;
+    try {
+      const stored = await this.read(chunkId, pieceIndex);
+      if (stored === undefined) return false;
+      return schemesEqual(stored.scheme, scheme) && stored.payload.equals(payload);
+    } catch (error) {
+      if (error instanceof DfsError && error.code === 'CORRUPT') return false;
+      throw error;
+    }
+  }
+
+  async #sync(): Promise<void> {
+    // A write that is under way may not be in the ends that the index is told, or only half.
+    await this.#exclusive(() => Promise.resolve());
+    this.#check('sync');
+    const ends = await this.#files.sync();
+    this.#index.setSynced(ends);
+  }
+
+  async #punch(location: PieceLocation): Promise<void> {
+    try {
+      await this.#files.punch(location);
+    } catch (error) {
+      throw ioError(`free space in bucket ${location.bucket} of ${this.#label}`, error);
+    }
+  }
+
+  /** Drops the row of a piece that turned out to be a hole. */
+  #forget({ chunkId, pieceIndex, offset }: IndexedPiece): void {
+    const location = this.#index.get(chunkId, pieceIndex);
+    if (this.#readOnly || location === undefined || location.offset !== offset) return;
+    this.#index.remove(chunkId, pieceIndex);
+    this.#usage.remove(location);
+  }
+
+  #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#writing.then(work);
+    this.#writing = done.catch(() => undefined);
+    return done;
+  }
+
+  async #answer<T>(action: string, work: () => T): Promise<T> {
+    this.#check(action);
+    return work();
+  }
+
+  #check(action: string): void {
+    if (this.#closed) {
+      throw new DfsError('CLOSED', `Cannot ${action} ${this.#label}: it is closed`);
+    }
+    if (this.#files.failure !== undefined) throw this.#files.failure;
+  }
+
+  #checkWritable(action: string): void {
+    this.#check(action);
+    if (!this.#readOnly) return;
+    throw new DfsError('BAD_ARGUMENT', `Cannot ${action} ${this.#label}: it is open read-only`);
+  }
+
+  get #label(): string {
+    return `disk ${this.diskId} at ${this.folder}`;
+  }
+}

@@ -1,0 +1,16 @@
+/**
+ * One disk: pieces in append-only bucket files that describe and verify themselves, and an index
+ * in SQLite that only caches what the files say. A disk knows nothing of other disks; which pieces
+ * it holds is decided above.
+ */
+
+export type { BucketDiskOptions } from './bucket-disk.ts';
+export { BucketDisk } from './bucket-disk.ts';
+export { BUCKET_MAX, recordBytes, VOLUME_TAG_BYTES } from './bucket-format.ts';
+export type { IndexedPiece } from './bucket-index.ts';
+export type { BucketDamage } from './bucket-recovery.ts';
+export type { BucketIo } from './file-io.ts';
+export { systemIo } from './file-io.ts';
+export type { BucketPiece } from './piece-writes.ts';
+export type { StoredPiece } from './read-record.ts';
+export type { DiskUsage, PieceTotals } from './usage.ts';
