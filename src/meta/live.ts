@@ -1,9 +1,9 @@
 import { statSync } from 'node:fs';
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { LRUCache } from 'lru-cache';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
-import { assert, DfsError, messageOf } from '../base/errors.ts';
 import { type Epoch, type Ino, ROOT_INO } from '../base/ids.ts';
+import { openDatabase, sqliteError } from './database.ts';
 import type { Inode } from './inode.ts';
 import type { ExtentRange, MetaOp, Time } from './ops.ts';
 import { decodeOp, encodeOp } from './ops-codec.ts';
@@ -302,21 +302,6 @@ export class LiveMeta {
   }
 }
 
-/** Opens a SQLite file the way this project uses it: WAL, survives a dead process, the caller syncs. */
-export function openDatabase(path: string): Database.Database {
-  try {
-    const db = new Database(path);
-    db.pragma('journal_mode = WAL');
-    db.pragma('synchronous = NORMAL');
-    db.pragma('wal_autocheckpoint = 0');
-    db.pragma('cache_size = -16384');
-    db.pragma('temp_store = MEMORY');
-    return db;
-  } catch (error) {
-    throw sqliteError(error, path);
-  }
-}
-
 /** The ranges as far as they lie below `limit`. */
 function clip(ranges: ExtentRange[], limit: number): ExtentRange[] {
   if (limit === Number.POSITIVE_INFINITY) return ranges;
@@ -327,19 +312,6 @@ function clip(ranges: ExtentRange[], limit: number): ExtentRange[] {
 
 function timeOf(sec: number, nsec: number): Time {
   return { sec, nsec };
-}
-
-function sqliteError(error: unknown, path: string): unknown {
-  const code = (error as { code?: unknown }).code;
-  if (typeof code !== 'string' || !code.startsWith('SQLITE_')) return error;
-  if (code === 'SQLITE_FULL') {
-    return new DfsError('NO_SPACE', `Cannot write ${path}: its device is full`, { cause: error });
-  }
-  const corrupt = code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB';
-  assert(!code.startsWith('SQLITE_CONSTRAINT'), `${path}: ${messageOf(error)}`);
-  return new DfsError(corrupt ? 'CORRUPT' : 'IO', `Cannot use ${path}: ${messageOf(error)}`, {
-    cause: error,
-  });
 }
 
 function prepare(db: Database.Database) {

@@ -2,6 +2,15 @@
  * Metadata: a deterministic state machine on SQLite that changes only through operations, its journal of what is not
  * committed yet, and the log and snapshots of it on every disk, from which all of it can be built anew.
  */
+export type { ChunkRow, Head } from './committed.ts';
+export { CommittedMeta, operationsOf } from './committed.ts';
+export { openDatabase } from './database.ts';
+export type { DiskIdentity } from './disk-identity-format.ts';
+export { readDiskIdentity } from './disk-identity-reader.ts';
+export { writeDiskIdentity } from './disk-identity-writer.ts';
+export { DiskLog } from './disk-log.ts';
+export type { EpochRecordHeader } from './epoch-record-format.ts';
+export { encodeEpochRecord } from './epoch-record-writer.ts';
 export type { Extent } from './extent-table.ts';
 export type { Inode } from './inode.ts';
 export {
@@ -18,3 +27,7 @@ export {
 export type { FileExtents, OpRequest } from './live.ts';
 export { LiveMeta } from './live.ts';
 export type { AttrPatch, ExtentRange, MetaOp, Time } from './ops.ts';
+export { encodeOp } from './ops-codec.ts';
+export { listSnapshots, removeOldSnapshots } from './snapshot-files.ts';
+export { readSnapshot, readSnapshotHeader } from './snapshot-reader.ts';
+export { writeSnapshot } from './snapshot-writer.ts';

@@ -1,0 +1,266 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { DfsError, InvariantError, messageOf } from '../base/errors.ts';
+import { CHUNK_ID_BYTES, type ChunkId, type Epoch, type Ino } from '../base/ids.ts';
+import { CHUNK_BYTES_MAX } from '../base/limits.ts';
+import type { Log } from '../base/log.ts';
+import type { ExtentRange, FileExtents, LiveMeta } from '../meta/mod.ts';
+import type { CutSource, FrozenFile } from './cut-source.ts';
+import { batchesOf, type Segment, segmentsOf } from './segments.ts';
+
+/** The side of a commit that touches disks; it lives on a thread of its own. */
+export interface CommitBackend {
+  /** Reads the segments as they were at the cut, stores what is new: their chunk ids, 32 bytes each, in order. */
+  store(segments: Segment[]): Promise<Uint8Array>;
+  /** Writes the epoch on the disks and syncs them; resolves when it has its redundancy. */
+  publish(epoch: { epoch: Epoch; seq: number; cutTimeMs: number }): Promise<void>;
+  /** Forgets what was stored for an epoch that will not be published. */
+  abandon(): Promise<void>;
+}
+
+export interface CommitterOptions {
+  meta: LiveMeta;
+  cache: CutSource & { readonly dirtyBytes: number; rewrite(ino: Ino, start: number, end: number): void };
+  backend: CommitBackend;
+  firstEpoch: Epoch;
+  /** How long dirty data waits for a commit at most, while commits succeed. */
+  intervalMs: number;
+  /** Dirty bytes that start a commit at once. */
+  dirtyBytesMax: number;
+  log: Log;
+}
+
+/** How far the running commit is; bytes count the cut's dirty blocks. */
+export interface CommitProgress {
+  epoch: Epoch;
+  bytesDone: number;
+  bytesTotal: number;
+}
+
+export interface CommitStatus {
+  running: CommitProgress | undefined;
+  committedEpoch: Epoch;
+  /** When the newest committed epoch was cut, in ms since 1970; undefined in a new process before its first. */
+  committedAtMs: number | undefined;
+  /** Why the last commit failed; undefined when it did not. */
+  failure: string | undefined;
+}
+
+const BATCHES_IN_FLIGHT = 3;
+const PUBLISH_FILES_A_TURN = 400;
+const PENDING_OPS_MAX = 50_000;
+const CHECK_MS = 200;
+const RETRY_MS = 1000;
+/** A region of 4 MiB with more extents than this is stored anew as one chunk. */
+const EXTENTS_A_REGION_MAX = 24;
+
+/**
+ * Decides when to commit and drives one commit at a time.
+ *
+ * Invariants:
+ *  1. The cut is one turn of the event loop: size, times, journal and dirty ranges of all files belong to one instant.
+ *  2. A waiter is told only of an epoch cut after it asked; waiters of one epoch share it (group commit).
+ *  3. The live metadata takes over an epoch's extents only after the disks have it.
+ *  4. An epoch number is used once: after a failure the next attempt has the next one.
+ *
+ * idle -> cutting -> storing -> publishing -> idle; a failure in storing or publishing -> abandoned -> idle.
+ */
+export class Committer {
+  readonly #options: CommitterOptions;
+  #nextEpoch: Epoch;
+  #running: Promise<void> | undefined;
+  #progress: CommitProgress | undefined;
+  #waiters: { resolve: (epoch: Epoch) => void; reject: (error: unknown) => void }[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #firstPendingMs: number | undefined;
+  #retryAtMs = 0;
+  #committedAtMs: number | undefined;
+  #failure: string | undefined;
+  #closed = false;
+
+  constructor(options: CommitterOptions) {
+    this.#options = options;
+    this.#nextEpoch = options.firstEpoch;
+  }
+
+  /** Begins to commit by itself. */
+  start(): void {
+    this.#timer = setInterval(() => this.#tick(), CHECK_MS);
+    this.#timer.unref();
+  }
+
+  get status(): CommitStatus {
+    return {
+      running: this.#progress,
+      committedEpoch: this.#options.meta.committedEpoch,
+      committedAtMs: this.#committedAtMs,
+      failure: this.#failure,
+    };
+  }
+
+  get isClean(): boolean {
+    const { meta, cache } = this.#options;
+    return meta.pendingOps === 0 && cache.dirtyBytes === 0 && this.#running === undefined;
+  }
+
+  #tick(): void {
+    const { meta, cache, intervalMs, dirtyBytesMax } = this.#options;
+    if (meta.pendingOps === 0 && cache.dirtyBytes === 0) {
+      this.#firstPendingMs = undefined;
+      return;
+    }
+    const now = Date.now();
+    this.#firstPendingMs ??= now;
+    if (now < this.#retryAtMs) return;
+    const due =
+      now - this.#firstPendingMs >= intervalMs ||
+      cache.dirtyBytes >= dirtyBytesMax ||
+      meta.pendingOps >= PENDING_OPS_MAX;
+    if (due) void this.#run();
+  }
+
+  /** Resolves with the epoch that has everything up to now; rejects when that commit fails. */
+  commit(): Promise<Epoch> {
+    if (this.#closed) {
+      return Promise.reject(new DfsError('CLOSED', 'Cannot commit: the volume is closing'));
+    }
+    if (this.isClean) return Promise.resolve(this.#options.meta.committedEpoch);
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ resolve, reject });
+      void this.#run();
+    });
+  }
+
+  /** Runs commits until nobody waits; the running one does not count for who asked after its cut. */
+  async #run(): Promise<void> {
+    if (this.#running !== undefined) return;
+    // One turn later, so that waiters of the same turn share the cut.
+    this.#running = nextTurn().then(() => this.#once());
+    await this.#running;
+    this.#running = undefined;
+    if (this.#waiters.length > 0 && !this.#closed) await this.#run();
+  }
+
+  async #once(): Promise<void> {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    try {
+      const epoch = await this.#commitCut();
+      this.#failure = undefined;
+      for (const waiter of waiters) waiter.resolve(epoch);
+    } catch (error) {
+      if (error instanceof InvariantError) throw error;
+      this.#failure = messageOf(error);
+      this.#retryAtMs = Date.now() + RETRY_MS;
+      this.#options.log('error', 'commit failed', { message: this.#failure });
+      for (const waiter of waiters) waiter.reject(error);
+    } finally {
+      this.#progress = undefined;
+    }
+  }
+
+  async #commitCut(): Promise<Epoch> {
+    const { meta, cache, backend, log } = this.#options;
+    if (meta.pendingOps === 0 && cache.dirtyBytes === 0) return meta.committedEpoch;
+    const startedMs = performance.now();
+    const epoch = this.#nextEpoch;
+    const cutTimeMs = Date.now();
+    // Invariant 1: no await from here to freeze().
+    const { seq, truncatedTo } = meta.cut(cache.grown());
+    const frozen = cache.freeze(epoch);
+    this.#nextEpoch = (epoch + 1) as Epoch;
+    this.#firstPendingMs = undefined;
+    const cutMs = performance.now() - startedMs;
+    let files: FileExtents[];
+    try {
+      files = await this.#store(epoch, frozen);
+      await Promise.all([backend.publish({ epoch, seq, cutTimeMs }), meta.wal.syncAll()]);
+    } catch (error) {
+      cache.abandoned();
+      await backend.abandon().catch(() => undefined);
+      throw error;
+    }
+    await this.#takeOver(files, truncatedTo);
+    meta.publishDone(epoch, seq);
+    cache.published();
+    this.#committedAtMs = cutTimeMs;
+    this.#compact(files);
+    meta.checkpointIfLong();
+    log('debug', 'committed', {
+      epoch,
+      files: files.length,
+      cutMs: Math.round(cutMs),
+      ms: Math.round(performance.now() - startedMs),
+    });
+    return epoch;
+  }
+
+  /** Stores all dirty ranges; what stands at their offsets afterwards, by file. */
+  async #store(epoch: Epoch, frozen: FrozenFile[]): Promise<FileExtents[]> {
+    const progress = { epoch, bytesDone: 0, bytesTotal: 0 };
+    for (const { ranges } of frozen) {
+      for (const range of ranges) progress.bytesTotal += range.end - range.start;
+    }
+    this.#progress = progress;
+    const byIno = new Map<Ino, ExtentRange[]>();
+    const batches = batchesOf(segmentsOf(frozen));
+    const worker = async (): Promise<void> => {
+      for (const batch of batches) {
+        const ids = await this.#options.backend.store(batch);
+        collect(byIno, batch, ids);
+        for (const segment of batch) progress.bytesDone += segment.lengthBytes;
+      }
+    };
+    // All must have ended before the cut may be given up.
+    const ended = await Promise.allSettled(Array.from({ length: BATCHES_IN_FLIGHT }, worker));
+    for (const end of ended) if (end.status === 'rejected') throw end.reason;
+    return [...byIno].map(([ino, ranges]) => ({ ino, ranges }));
+  }
+
+  /** Gives the live metadata its new extents, a few files a turn of the event loop. */
+  async #takeOver(files: FileExtents[], truncatedTo: ReadonlyMap<Ino, number>): Promise<void> {
+    for (let at = 0; at < files.length; at += PUBLISH_FILES_A_TURN) {
+      this.#options.meta.publishExtents(files.slice(at, at + PUBLISH_FILES_A_TURN), truncatedTo);
+      await nextTurn();
+    }
+  }
+
+  /** Many small writes leave many small chunks: marks such regions, so that the next commit makes one of them. */
+  #compact(files: FileExtents[]): void {
+    const { meta, cache } = this.#options;
+    for (const { ino, ranges } of files) {
+      const regions = new Set(ranges.map((range) => Math.floor(range.offset / CHUNK_BYTES_MAX)));
+      for (const region of regions) {
+        const start = region * CHUNK_BYTES_MAX;
+        const end = start + CHUNK_BYTES_MAX;
+        if (meta.state.extents.countInside(ino, start, end) > EXTENTS_A_REGION_MAX) {
+          cache.rewrite(ino, start, end);
+        }
+      }
+    }
+  }
+
+  /** Commits a last time unless told not to; background commits end. Throws when the last commit fails. */
+  async close(options: { commit: boolean }): Promise<void> {
+    clearInterval(this.#timer);
+    try {
+      if (options.commit) await this.commit();
+    } finally {
+      this.#closed = true;
+      await this.#running;
+    }
+  }
+}
+
+function collect(byIno: Map<Ino, ExtentRange[]>, batch: Segment[], ids: Uint8Array): void {
+  for (const [index, segment] of batch.entries()) {
+    const at = index * CHUNK_ID_BYTES;
+    const chunk = Buffer.from(ids.subarray(at, at + CHUNK_ID_BYTES)) as ChunkId;
+    const { offset, lengthBytes } = segment;
+    let ranges = byIno.get(segment.ino);
+    if (ranges === undefined) {
+      ranges = [];
+      byIno.set(segment.ino, ranges);
+    }
+    ranges.push({ offset, lengthBytes, chunk, chunkOffset: 0 });
+  }
+}

@@ -1,0 +1,164 @@
+import { DfsError, messageOf } from '../base/errors.ts';
+import type { DiskId, Epoch } from '../base/ids.ts';
+import type { Log } from '../base/log.ts';
+import type { CommittedMeta, DiskLog, EpochRecordHeader } from '../meta/mod.ts';
+
+/** Whether everything an epoch stored can be read; asked of the newest record only. */
+export type VerifyTip = (header: EpochRecordHeader, body: Buffer) => Promise<boolean>;
+
+/**
+ * The metadata logs of all disks as one.
+ *
+ * Invariants:
+ *  1. Each record names the one before it; the epochs of the volume are one such chain.
+ *  2. Only the last record of a chain can be unpublished: the next is written after it has its redundancy, or names
+ *     the one before it. Among two last records the later epoch, then the later incarnation, is newer.
+ *  3. A log that failed is not written again.
+ */
+export class EpochLogs {
+  readonly #logs: Map<DiskId, DiskLog>;
+  readonly #failed = new Map<DiskId, string>();
+  readonly #log: Log;
+
+  constructor(logs: Map<DiskId, DiskLog>, log: Log) {
+    this.#logs = logs;
+    this.#log = log;
+  }
+
+  /** Logs that still take records. */
+  get healthy(): [DiskId, DiskLog][] {
+    return [...this.#logs].filter(([id]) => !this.#failed.has(id));
+  }
+
+  /** Why a disk's log is out of service; undefined when it is not. */
+  failure(id: DiskId): string | undefined {
+    return this.#failed.get(id);
+  }
+
+  /** Takes a disk's log out of service. */
+  fail(id: DiskId, error: unknown): void {
+    if (this.#failed.has(id)) return;
+    this.#failed.set(id, messageOf(error));
+    this.#log('error', 'metadata log failed', { disk: id, message: messageOf(error) });
+  }
+
+  /** The newest epoch and incarnation any disk has heard of, published or not. */
+  newest(): { epoch: number; incarnation: number } {
+    let epoch = 0;
+    let incarnation = 0;
+    for (const log of this.#logs.values()) {
+      const head = log.head();
+      epoch = Math.max(epoch, head?.epoch ?? 0);
+      incarnation = Math.max(incarnation, head?.incarnation ?? 0);
+    }
+    return { epoch, incarnation };
+  }
+
+  /** Appends a record to every healthy log and syncs them: the disks that have it. */
+  async append(record: Buffer): Promise<Set<DiskId>> {
+    const done = new Set<DiskId>();
+    await Promise.all(
+      this.healthy.map(async ([id, log]) => {
+        try {
+          await log.append(record);
+          await log.sync();
+          done.add(id);
+        } catch (error) {
+          this.fail(id, error);
+        }
+      }),
+    );
+    return done;
+  }
+
+  /**
+   * Brings `committed` to the newest epoch the disks have whole: the chain of records from its head to the newest last
+   * record that verifies. Answers how many epochs were taken over.
+   */
+  async replay(committed: CommittedMeta, verifyTip: VerifyTip): Promise<number> {
+    const head = committed.head();
+    if (head === undefined) throw new DfsError('CORRUPT', 'Cannot replay: there is no snapshot');
+    const known = await this.#headers((head.epoch + 1) as Epoch);
+    const chain = await this.#newestChain(known, head.recordId, verifyTip);
+    let applied = 0;
+    for (let progress = true; progress && applied < chain.length; ) {
+      progress = false;
+      for (const log of this.#logs.values()) {
+        const next = chain[applied];
+        if (next === undefined) break;
+        for await (const { header, body } of log.records(next.epoch)) {
+          const wanted = chain[applied];
+          if (wanted === undefined) break;
+          if (header.epoch > wanted.epoch) break;
+          if (!header.id.equals(wanted.id)) continue;
+          committed.apply(header, body);
+          applied++;
+          progress = true;
+        }
+      }
+    }
+    if (applied < chain.length) {
+      throw new DfsError('CORRUPT', `Cannot read epoch ${chain[applied]?.epoch} from any disk`);
+    }
+    return applied;
+  }
+
+  /** Headers of all records from an epoch on, by their id in hex. */
+  async #headers(from: Epoch): Promise<Map<string, EpochRecordHeader>> {
+    const known = new Map<string, EpochRecordHeader>();
+    for (const [id, log] of this.#logs) {
+      const records = log.records(from, (damage) => {
+        this.#log('warn', 'damaged metadata log', { disk: id, ...damage });
+      });
+      for await (const { header } of records) known.set(header.id.toString('hex'), header);
+    }
+    return known;
+  }
+
+  async #newestChain(
+    known: Map<string, EpochRecordHeader>,
+    base: Buffer,
+    verifyTip: VerifyTip,
+  ): Promise<EpochRecordHeader[]> {
+    const tips = [...known.values()].sort(
+      (a, b) => b.epoch - a.epoch || b.incarnation - a.incarnation,
+    );
+    for (const tip of tips) {
+      const chain = chainTo(tip, known, base);
+      if (chain === undefined) continue;
+      if (await this.#verifies(tip, verifyTip)) return chain;
+      this.#log('warn', 'an epoch was never published whole', { epoch: tip.epoch });
+    }
+    return [];
+  }
+
+  async #verifies(tip: EpochRecordHeader, verifyTip: VerifyTip): Promise<boolean> {
+    for (const log of this.#logs.values()) {
+      for await (const { header, body } of log.records(tip.epoch)) {
+        if (header.id.equals(tip.id)) return verifyTip(header, body);
+        if (header.epoch > tip.epoch) break;
+      }
+    }
+    return false;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#logs.values()].map((log) => log.close()));
+  }
+}
+
+/** The records from behind `base` to `tip`, in order; undefined when one is missing. */
+function chainTo(
+  tip: EpochRecordHeader,
+  known: Map<string, EpochRecordHeader>,
+  base: Buffer,
+): EpochRecordHeader[] | undefined {
+  const chain: EpochRecordHeader[] = [];
+  let at: EpochRecordHeader | undefined = tip;
+  while (at !== undefined) {
+    chain.push(at);
+    if (at.previous.equals(base)) return chain.reverse();
+    at = known.get(at.previous.toString('hex'));
+  }
+  return undefined;
+}

@@ -1,0 +1,186 @@
+import { rmSync } from 'node:fs';
+import type Database from 'better-sqlite3';
+import { ByteReader } from '../base/bytes.ts';
+import { DfsError } from '../base/errors.ts';
+import type { ChunkId, Epoch, Ino } from '../base/ids.ts';
+import type { EpochRecordHeader } from './epoch-record-format.ts';
+import { NO_RECORD_ID } from './epoch-record-format.ts';
+import type { Extent } from './extent-table.ts';
+import type { MetaOp } from './ops.ts';
+import { decodeOp } from './ops-codec.ts';
+import { COMMITTED_SCHEMA } from './schema.ts';
+import { openDatabase } from './database.ts';
+import { MetaState } from './state.ts';
+
+/** The epoch a committed database stands at. */
+export interface Head {
+  epoch: Epoch;
+  incarnation: number;
+  /** Last journal number in it. */
+  seq: number;
+  /** Identity of its record, 32 bytes. */
+  recordId: Buffer;
+  cutTimeMs: number;
+}
+
+/** A stored chunk: its content's length in bytes, its scheme as text and how many extents name it. */
+export interface ChunkRow {
+  id: ChunkId;
+  lengthBytes: number;
+  scheme: string;
+  refs: number;
+}
+
+/**
+ * The metadata exactly as the newest published epoch has it: the state machine fed with epoch records and nothing
+ * else. Snapshots are copies of it, recovery builds it, deduplication asks it. It belongs to the store's thread.
+ */
+export class CommittedMeta {
+  readonly db: Database.Database;
+  readonly state: MetaState;
+  readonly #path: string;
+  readonly #sql: ReturnType<typeof prepare>;
+
+  constructor(path: string) {
+    this.#path = path;
+    this.db = openDatabase(path);
+    this.db.exec(COMMITTED_SCHEMA);
+    this.#sql = prepare(this.db);
+    this.state = new MetaState(this.db, {
+      onRef: (chunk, delta) => this.#sql.addRef.run(delta, chunk),
+    });
+  }
+
+  /** Makes the empty volume, epoch 0. */
+  format(root: { uid: number; gid: number; timeMs: number }): void {
+    const { uid, gid, timeMs } = root;
+    const time = { sec: Math.floor(timeMs / 1000), nsec: (timeMs % 1000) * 1_000_000 };
+    this.db.transaction(() => {
+      this.state.format({ uid, gid, time });
+      this.#sql.setHead.run(0, 0, 0, NO_RECORD_ID, timeMs);
+    })();
+  }
+
+  /** Undefined for a database that has neither been formatted nor restored. */
+  head(): Head | undefined {
+    return this.#sql.head.get() as Head | undefined;
+  }
+
+  /** Takes over one epoch; all or nothing. Throws CORRUPT when its operations cannot be read. */
+  apply(header: EpochRecordHeader, body: Buffer): void {
+    this.db
+      .transaction(() => {
+        for (const op of operationsOf(body, header.epoch)) this.#applyOne(op);
+        const { epoch, incarnation, lastSeq, id, cutTimeMs } = header;
+        this.#sql.setHead.run(epoch, incarnation, lastSeq, id, cutTimeMs);
+      })
+      .immediate();
+  }
+
+  #applyOne(op: MetaOp): void {
+    if (op.kind === 'chunk') this.#sql.putChunk.run(op.chunk, op.lengthBytes, op.scheme);
+    else this.state.apply(op);
+  }
+
+  chunk(id: ChunkId): ChunkRow | undefined {
+    return this.#sql.chunk.get(id) as ChunkRow | undefined;
+  }
+
+  /** Chunks some extent names, in the order of their ids, behind `after`. */
+  chunksAfter(after: Buffer, limit: number): ChunkRow[] {
+    return this.#sql.chunksAfter.all(after, limit) as ChunkRow[];
+  }
+
+  /** Stored and referenced content, in bytes and numbers: their ratio is what deduplication saved. */
+  totals(): { chunks: number; chunkBytes: number; extentBytes: number; inodes: number } {
+    const [chunks, chunkBytes] = this.#sql.chunkTotals.get() as [number, number | null];
+    const [extentBytes] = this.#sql.extentTotal.get() as [number | null];
+    const { inodes } = this.state.totals();
+    return { chunks, chunkBytes: chunkBytes ?? 0, extentBytes: extentBytes ?? 0, inodes };
+  }
+
+  /** Stored bytes by scheme, for the space they take with redundancy. */
+  bytesByScheme(): { scheme: string; bytes: number }[] {
+    return this.#sql.byScheme.all() as { scheme: string; bytes: number }[];
+  }
+
+  extents(ino: Ino): Extent[] {
+    return this.state.extents.overlapping(ino, 0, Number.MAX_SAFE_INTEGER);
+  }
+
+  /** Files that name a chunk, as paths from the root, at most `limit`. */
+  pathsOf(chunk: ChunkId, limit: number): string[] {
+    const inos = this.#sql.inosOf.all(chunk, limit) as { ino: Ino }[];
+    return inos.map(({ ino }) => this.path(ino));
+  }
+
+  /** One path of an inode from the root; "(inode 12)" when it has no name. */
+  path(ino: Ino): string {
+    const names: string[] = [];
+    let at = ino;
+    while (at !== 1) {
+      const row = this.#sql.nameOf.get(at) as { parent: Ino; name: Buffer } | undefined;
+      if (row === undefined) return `(inode ${ino})`;
+      names.unshift(row.name.toString('utf8'));
+      at = row.parent;
+    }
+    return `/${names.join('/')}`;
+  }
+
+  /** Writes a consistent copy to `target`, which must not exist. */
+  copyTo(target: string): void {
+    rmSync(target, { force: true });
+    this.db.prepare('vacuum into ?').run(target);
+  }
+
+  /** Moves SQLite's log into the database file when it has grown. */
+  checkpoint(): void {
+    this.db.pragma('wal_checkpoint(PASSIVE)');
+  }
+
+  /** Throws CORRUPT unless SQLite finds its file whole. */
+  checkIntegrity(): void {
+    const result = this.db.pragma('quick_check(1)', { simple: true });
+    if (result !== 'ok') {
+      throw new DfsError('CORRUPT', `Cannot use ${this.#path}: SQLite says ${String(result)}`);
+    }
+  }
+
+  close(): void {
+    this.db.close();
+  }
+}
+
+/** The operations in the body of an epoch record. */
+export function* operationsOf(body: Buffer, epoch: Epoch): Generator<MetaOp> {
+  const reader = new ByteReader(body, `the operations of epoch ${epoch}`);
+  while (reader.remaining > 0) yield decodeOp(reader);
+}
+
+function prepare(db: Database.Database) {
+  const chunkColumns = 'id, length as lengthBytes, scheme, refs';
+  return {
+    head: db.prepare(
+      `select epoch, incarnation, seq, record as recordId, cuttime as cutTimeMs from head`,
+    ),
+    setHead: db.prepare(
+      `insert or replace into head (id, epoch, incarnation, seq, record, cuttime)
+       values (1, ?, ?, ?, ?, ?)`,
+    ),
+    putChunk: db.prepare(
+      'insert or ignore into chunk (id, length, scheme, refs) values (?, ?, ?, 0)',
+    ),
+    addRef: db.prepare('update chunk set refs = refs + ? where id = ?'),
+    chunk: db.prepare(`select ${chunkColumns} from chunk where id = ?`),
+    chunksAfter: db.prepare(
+      `select ${chunkColumns} from chunk where id > ? and refs > 0 order by id limit ?`,
+    ),
+    chunkTotals: db
+      .prepare('select count(*), sum(length) from chunk where refs > 0')
+      .raw(),
+    extentTotal: db.prepare('select sum(length) from extent').raw(),
+    byScheme: db.prepare('select scheme, sum(length) as bytes from chunk group by scheme'),
+    inosOf: db.prepare('select distinct ino from extent where chunk = ? limit ?'),
+    nameOf: db.prepare('select parent, name from dentry where ino = ? limit 1'),
+  };
+}
