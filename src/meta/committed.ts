@@ -9,7 +9,7 @@ import type { Extent } from './extent-table.ts';
 import type { MetaOp } from './ops.ts';
 import { decodeOp } from './ops-codec.ts';
 import { COMMITTED_SCHEMA } from './schema.ts';
-import { openDatabase } from './database.ts';
+import { isLogLong, openDatabase } from './database.ts';
 import { MetaState } from './state.ts';
 
 /** The epoch a committed database stands at. */
@@ -135,7 +135,7 @@ export class CommittedMeta {
 
   /** Moves SQLite's log into the database file when it has grown. */
   checkpoint(): void {
-    this.db.pragma('wal_checkpoint(PASSIVE)');
+    if (isLogLong(this.#path)) this.db.pragma('wal_checkpoint(PASSIVE)');
   }
 
   /** Throws CORRUPT unless SQLite finds its file whole. */

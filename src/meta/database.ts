@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { assert, DfsError, messageOf } from '../base/errors.ts';
 
@@ -28,4 +29,11 @@ export function sqliteError(error: unknown, path: string): unknown {
   return new DfsError(corrupt ? 'CORRUPT' : 'IO', `Cannot use ${path}: ${messageOf(error)}`, {
     cause: error,
   });
+}
+
+const CHECKPOINT_BYTES = 4 * 1024 * 1024;
+
+/** Whether SQLite's log beside the database at `path` is worth a checkpoint. */
+export function isLogLong(path: string, bytes: number = CHECKPOINT_BYTES): boolean {
+  return (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > bytes;
 }

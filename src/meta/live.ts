@@ -1,9 +1,8 @@
-import { statSync } from 'node:fs';
 import type Database from 'better-sqlite3';
 import { LRUCache } from 'lru-cache';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { type Epoch, type Ino, ROOT_INO } from '../base/ids.ts';
-import { openDatabase, sqliteError } from './database.ts';
+import { isLogLong, openDatabase, sqliteError } from './database.ts';
 import type { Inode } from './inode.ts';
 import type { ExtentRange, MetaOp, Time } from './ops.ts';
 import { decodeOp, encodeOp } from './ops-codec.ts';
@@ -292,8 +291,9 @@ export class LiveMeta {
 
   /** Lets SQLite's log begin anew when it has grown long. The store's thread has copied most of it by then. */
   checkpointIfLong(): void {
-    const bytes = statSync(`${this.#path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
-    if (bytes > CHECKPOINT_ON_LOOP_BYTES) this.#db.pragma('wal_checkpoint(PASSIVE)');
+    if (isLogLong(this.#path, CHECKPOINT_ON_LOOP_BYTES)) {
+      this.#db.pragma('wal_checkpoint(PASSIVE)');
+    }
   }
 
   async close(): Promise<void> {

@@ -4,12 +4,13 @@
  */
 export type { ChunkRow, Head } from './committed.ts';
 export { CommittedMeta, operationsOf } from './committed.ts';
-export { openDatabase } from './database.ts';
+export { isLogLong, openDatabase } from './database.ts';
 export type { DiskIdentity } from './disk-identity-format.ts';
 export { readDiskIdentity } from './disk-identity-reader.ts';
 export { writeDiskIdentity } from './disk-identity-writer.ts';
 export { DiskLog } from './disk-log.ts';
 export type { EpochRecordHeader } from './epoch-record-format.ts';
+export { decodeEpochRecordHeader } from './epoch-record-reader.ts';
 export { encodeEpochRecord } from './epoch-record-writer.ts';
 export type { Extent } from './extent-table.ts';
 export type { Inode } from './inode.ts';

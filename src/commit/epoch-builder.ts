@@ -1,0 +1,74 @@
+import Database from 'better-sqlite3';
+import { ByteWriter } from '../base/bytes.ts';
+import { type ChunkId, chunkKey, type Ino } from '../base/ids.ts';
+import { encodeOp, type ExtentRange, isLogLong } from '../meta/mod.ts';
+import type { Segment } from './segments.ts';
+
+/** Collects what one epoch stores and writes its operations: journal, then chunks, then extents. */
+export class EpochBuilder {
+  readonly #livePath: string;
+  readonly #scheme: string;
+  #live: Database.Database | undefined;
+  #chunks = new Map<string, { chunk: ChunkId; lengthBytes: number }>();
+  #files = new Map<Ino, ExtentRange[]>();
+
+  /** `livePath` is the database with the journal; `scheme` that of the chunks this epoch stores. */
+  constructor(livePath: string, scheme: string) {
+    this.#livePath = livePath;
+    this.#scheme = scheme;
+  }
+
+  hasChunk(chunk: ChunkId): boolean {
+    return this.#chunks.has(chunkKey(chunk));
+  }
+
+  addChunk(chunk: ChunkId, lengthBytes: number): void {
+    this.#chunks.set(chunkKey(chunk), { chunk, lengthBytes });
+  }
+
+  /** The bytes of a segment are the chunk. */
+  addExtent(segment: Segment, chunk: ChunkId): void {
+    const { ino, offset, lengthBytes } = segment;
+    let ranges = this.#files.get(ino);
+    if (ranges === undefined) {
+      ranges = [];
+      this.#files.set(ino, ranges);
+    }
+    ranges.push({ offset, lengthBytes, chunk, chunkOffset: 0 });
+  }
+
+  /** The body of the epoch's record: operations of the journal in (afterSeq, seq], then what was added. */
+  body(afterSeq: number, seq: number): Buffer {
+    const out = new ByteWriter(1 << 16);
+    this.#live ??= new Database(this.#livePath, { readonly: true });
+    const journal = this.#live
+      .prepare('select op from journal where seq > ? and seq <= ? order by seq')
+      .raw();
+    for (const [op] of journal.iterate(afterSeq, seq) as IterableIterator<[Buffer]>) out.raw(op);
+    for (const { chunk, lengthBytes } of this.#chunks.values()) {
+      encodeOp(out, { kind: 'chunk', chunk, lengthBytes, scheme: this.#scheme });
+    }
+    for (const [ino, ranges] of this.#files) encodeOp(out, { kind: 'extents', ino, ranges });
+    return out.finish();
+  }
+
+  clear(): void {
+    this.#chunks = new Map();
+    this.#files = new Map();
+  }
+
+  /** Copies SQLite's log of the live database into its file, off the event loop that writes it. */
+  checkpoint(): void {
+    if (!isLogLong(this.#livePath)) return;
+    const db = new Database(this.#livePath, { fileMustExist: true });
+    try {
+      db.pragma('wal_checkpoint(PASSIVE)');
+    } finally {
+      db.close();
+    }
+  }
+
+  close(): void {
+    this.#live?.close();
+  }
+}

@@ -1,0 +1,89 @@
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DfsError, messageOf } from '../base/errors.ts';
+import type { DiskId } from '../base/ids.ts';
+import { BucketDisk } from '../bucket/mod.ts';
+import { type DiskEntry, volumeTag } from '../diskmap/mod.ts';
+import { DiskLog, readDiskIdentity } from '../meta/mod.ts';
+
+/** The folder on a disk that is ours; what else is on the disk is not touched. */
+const DISK_FOLDER = 'dfs';
+
+/** Where things are on the disk at `path`. */
+export function diskPaths(path: string): {
+  root: string;
+  identity: string;
+  diskmap: string;
+  meta: string;
+} {
+  const root = join(path, DISK_FOLDER);
+  return {
+    root,
+    identity: join(root, 'identity'),
+    diskmap: join(root, 'diskmap'),
+    meta: join(root, 'meta'),
+  };
+}
+
+/** A disk of the map: open, or the reason why not. */
+export interface VolumeDisk {
+  readonly entry: DiskEntry;
+  readonly path: string | undefined;
+  readonly buckets: BucketDisk | undefined;
+  readonly log: DiskLog | undefined;
+  readonly problem: string | undefined;
+}
+
+/** Throws NOT_FOUND or FOREIGN unless the folder at `path` is the disk `diskId` of the volume. */
+async function checkIdentity(path: string, volumeUuid: string, diskId: DiskId): Promise<void> {
+  const { root, identity: identityPath } = diskPaths(path);
+  try {
+    await access(root);
+  } catch (error) {
+    throw new DfsError('NOT_FOUND', `Cannot use disk ${diskId}: ${root} is not there`, {
+      cause: error,
+    });
+  }
+  const identity = await readDiskIdentity(identityPath);
+  if (identity === undefined) {
+    throw new DfsError('NOT_FOUND', `Cannot use disk ${diskId}: ${identityPath} is not there`);
+  }
+  if (identity.volumeUuid !== volumeUuid || identity.diskId !== diskId) {
+    const found = `disk ${identity.diskId} of volume ${identity.volumeUuid}`;
+    throw new DfsError('FOREIGN', `Cannot use disk ${diskId}: ${path} holds ${found}`);
+  }
+}
+
+/**
+ * Opens one disk. Whatever is wrong with it is its `problem` and no reason to fail: the others can do. But a newer
+ * format is an error, because going on could do harm.
+ */
+export async function openVolumeDisk(options: {
+  entry: DiskEntry;
+  path: string | undefined;
+  volumeUuid: string;
+  readOnly: boolean;
+}): Promise<VolumeDisk> {
+  const { entry, path, volumeUuid, readOnly } = options;
+  const absent = (problem: string): VolumeDisk => ({
+    entry,
+    path,
+    buckets: undefined,
+    log: undefined,
+    problem,
+  });
+  if (path === undefined) return absent('missing: no folder was given for it');
+  const tag = volumeTag(volumeUuid);
+  const { root, meta } = diskPaths(path);
+  let buckets: BucketDisk | undefined;
+  try {
+    await checkIdentity(path, volumeUuid, entry.id);
+    buckets = await BucketDisk.open({ folder: root, volumeTag: tag, diskId: entry.id, readOnly });
+    const log = await DiskLog.open({ folder: meta, volumeTag: tag, readOnly });
+    return { entry, path, buckets, log, problem: undefined };
+  } catch (error) {
+    await buckets?.close();
+    if (error instanceof DfsError && ['NEWER_FORMAT', 'BUSY'].includes(error.code)) throw error;
+    return absent(messageOf(error));
+  }
+}
