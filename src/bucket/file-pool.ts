@@ -86,7 +86,7 @@ export class FilePool {
 
   /** Syncs every dirty file, all at once. */
   async sync(): Promise<void> {
-    const files = [...this.#files].filter(([, file]) => file.dirty || file.syncing);
+    const files = [...this.#files].filter(([, file]) => file.dirty || file.syncing !== undefined);
     const results = await Promise.allSettled(
       files.map(([bucket, file]) => this.#sync(bucket, file)),
     );

@@ -4,7 +4,7 @@ import { type ErasureScheme, formatScheme, pieceBytes } from './scheme.ts';
 
 // The package's main file is the native addon itself, which an import statement cannot load.
 const require = createRequire(import.meta.url);
-const addon: typeof import('@ronomon/reed-solomon') = require('@ronomon/reed-solomon');
+const addon = require('@ronomon/reed-solomon') as typeof import('@ronomon/reed-solomon');
 
 // Creating a context searches for good parameters, so each scheme does it once.
 const contexts = new Map<string, Buffer>();
