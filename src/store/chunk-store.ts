@@ -1,0 +1,143 @@
+import { DfsError } from '../base/errors.ts';
+import type { DiskId } from '../base/ids.ts';
+import type { Log } from '../base/log.ts';
+import { pieceCount } from '../chunk/mod.ts';
+import type { Placer } from '../diskmap/mod.ts';
+import { DiskSet, type DiskStatus } from './disk-set.ts';
+import { type ChunkToRead, gather, type ReadCounters } from './gather.ts';
+import { type ChunkReport, locateChunk, type PieceReport, verifyChunk } from './inspect.ts';
+import type { PieceDisk, PieceUsage } from './piece-disk.ts';
+import { type ChunkToStore, scatter } from './scatter.ts';
+
+/** What a store is made of. */
+export interface ChunkStoreOptions {
+  readonly placer: Pick<Placer, 'place'>;
+  /** The disks of the map, undefined for one that could not be opened. */
+  readonly disks: ReadonlyMap<DiskId, PieceDisk | undefined>;
+  readonly log: Log;
+}
+
+/** How a disk is. */
+export interface DiskHealth {
+  readonly diskId: DiskId;
+  readonly status: DiskStatus;
+  /** Why it is not up, else ''. */
+  readonly reason: string;
+  /** Pieces known to be bad; undefined when the disk cannot be asked. */
+  readonly badPieces: number | undefined;
+  readonly usage: PieceUsage | undefined;
+}
+
+/** Chunks over disks: scatters their pieces where the map says, and gathers them again. */
+export class ChunkStore {
+  readonly counters: ReadCounters = { badPieces: 0, degradedReads: 0 };
+  readonly #placer: Pick<Placer, 'place'>;
+  readonly #disks: DiskSet;
+  #closed = false;
+
+  constructor({ placer, disks, log }: ChunkStoreOptions) {
+    this.#placer = placer;
+    this.#disks = new DiskSet(disks, log);
+  }
+
+  /**
+   * Writes every piece of a chunk, without syncing; pieces that are there and whole stay, so that
+   * this also repairs. UNAVAILABLE when there are fewer usable disks than pieces.
+   */
+  put(chunk: ChunkToStore): Promise<void> {
+    return this.putMany([chunk]);
+  }
+
+  /** As put(), with one append a disk for all; the pieces of all of them are in memory at once. */
+  async putMany(chunks: readonly ChunkToStore[]): Promise<void> {
+    await scatter(this.#parts(), chunks);
+  }
+
+  /** The content of a chunk, verified; UNAVAILABLE or CORRUPT say which pieces are the trouble. */
+  async get(chunk: ChunkToRead): Promise<Buffer> {
+    return gather(this.#parts(), chunk);
+  }
+
+  /** Where the pieces of a chunk are, by the disks' indexes. */
+  async locate(chunk: Pick<ChunkToRead, 'id' | 'scheme'>): Promise<PieceReport[]> {
+    return locateChunk(this.#parts(), chunk);
+  }
+
+  /** Reads and compares every piece of a chunk, and remembers the bad ones. */
+  async verify(chunk: ChunkToRead): Promise<ChunkReport> {
+    return verifyChunk(this.#parts(), chunk);
+  }
+
+  /** Removes the pieces of a chunk from every disk that can be asked; how many there were. */
+  async remove({ id, scheme }: Pick<ChunkToRead, 'id' | 'scheme'>): Promise<number> {
+    const { disks } = this.#parts();
+    let removed = 0;
+    for (const { diskId } of disks.all()) {
+      for (let index = 0; index < pieceCount(scheme); index++) {
+        try {
+          if ((await disks.readable(diskId)?.remove(id, index)) !== true) continue;
+          disks.spaceFreed(diskId);
+          removed++;
+        } catch (error) {
+          disks.writeFailed(diskId, error);
+        }
+      }
+    }
+    return removed;
+  }
+
+  /**
+   * Syncs all disks at once; those whose pieces are durable now. One that fails is down from then
+   * on: what was put since the last sync has to be put again, to find other disks for its pieces.
+   */
+  async sync(): Promise<Set<DiskId>> {
+    const { disks } = this.#parts();
+    const synced = new Set<DiskId>();
+    const syncs = disks.all().map(async ({ diskId }) => {
+      const disk = disks.readable(diskId);
+      if (disk === undefined) return;
+      try {
+        await disk.sync();
+        synced.add(diskId);
+      } catch (error) {
+        disks.failed(diskId, error);
+      }
+    });
+    await Promise.all(syncs);
+    return synced;
+  }
+
+  /** How each disk is. */
+  async health(): Promise<DiskHealth[]> {
+    const { disks } = this.#parts();
+    const reports = disks.all().map(async (slot): Promise<DiskHealth> => {
+      const { diskId, status, reason } = slot;
+      const unknown = { badPieces: undefined, usage: undefined };
+      const disk = disks.readable(diskId);
+      if (disk === undefined) return { diskId, status, reason, ...unknown };
+      try {
+        const [badPieces, usage] = [await disk.badCount(), await disk.usage()];
+        return { diskId, status, reason, badPieces, usage };
+      } catch (error) {
+        disks.failed(diskId, error);
+        return { diskId, status: slot.status, reason: slot.reason, ...unknown };
+      }
+    });
+    return Promise.all(reports);
+  }
+
+  /** Closes every disk, also those that are down. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    const slots = this.#disks.all();
+    this.#closed = true;
+    const results = await Promise.allSettled(slots.map(async ({ disk }) => disk?.close()));
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  #parts(): { placer: Pick<Placer, 'place'>; disks: DiskSet; counters: ReadCounters } {
+    if (this.#closed) throw new DfsError('CLOSED', 'Cannot use the chunk store: it is closed');
+    return { placer: this.#placer, disks: this.#disks, counters: this.counters };
+  }
+}

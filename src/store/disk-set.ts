@@ -1,0 +1,102 @@
+import { DfsError, messageOf } from '../base/errors.ts';
+import type { DiskId } from '../base/ids.ts';
+import type { Log } from '../base/log.ts';
+import type { PieceDisk } from './piece-disk.ts';
+
+// States of a disk: up -> full (no space for a piece) -> up (something was removed);
+// up | full -> down (a write, a sync or the disk itself failed), which is final: a disk that works
+// again is opened anew. `missing` is a disk of the map that could not be opened.
+
+/** What a disk is good for: `full` still reads. */
+export type DiskStatus = 'up' | 'full' | 'down' | 'missing';
+
+/** A disk and what is known of it. */
+export interface DiskSlot {
+  readonly diskId: DiskId;
+  readonly disk: PieceDisk | undefined;
+  status: DiskStatus;
+  /** Why it is not up, else ''. */
+  reason: string;
+}
+
+/** Failures of a call that are the caller's, not the disk's. */
+const CALLERS_FAULTS: readonly string[] = ['BAD_ARGUMENT', 'INVARIANT'];
+
+/** The disks of a store and their states. */
+export class DiskSet {
+  readonly #slots = new Map<DiskId, DiskSlot>();
+  readonly #log: Log;
+
+  constructor(disks: ReadonlyMap<DiskId, PieceDisk | undefined>, log: Log) {
+    this.#log = log;
+    for (const [diskId, disk] of disks) {
+      const missing = disk === undefined;
+      const reason = missing ? 'it was not found' : '';
+      this.#slots.set(diskId, { diskId, disk, status: missing ? 'missing' : 'up', reason });
+    }
+  }
+
+  all(): DiskSlot[] {
+    return [...this.#slots.values()];
+  }
+
+  status(diskId: DiskId): DiskStatus {
+    return this.#slots.get(diskId)?.status ?? 'missing';
+  }
+
+  /** The disk if it takes new pieces. */
+  writable(diskId: DiskId): PieceDisk | undefined {
+    const slot = this.#slots.get(diskId);
+    return slot?.status === 'up' ? slot.disk : undefined;
+  }
+
+  /** The disk if it can be asked for pieces. */
+  readable(diskId: DiskId): PieceDisk | undefined {
+    const slot = this.#slots.get(diskId);
+    return slot?.status === 'up' || slot?.status === 'full' ? slot.disk : undefined;
+  }
+
+  /** Draws the conclusion from a failed write: full or down; throws what is the caller's fault. */
+  writeFailed(diskId: DiskId, error: unknown): void {
+    if (!(error instanceof DfsError) || CALLERS_FAULTS.includes(error.code)) throw error;
+    this.#leaveUp(diskId, error.code === 'NO_SPACE' ? 'full' : 'down', error);
+  }
+
+  /** Takes a disk out of service, whatever the failure; throws what is the caller's fault. */
+  failed(diskId: DiskId, error: unknown): void {
+    if (!(error instanceof DfsError) || CALLERS_FAULTS.includes(error.code)) throw error;
+    this.#leaveUp(diskId, 'down', error);
+  }
+
+  /** Draws the conclusion from a failed read: a disk that is gone is down, a bad sector is not. */
+  readFailed(diskId: DiskId, error: unknown): void {
+    if (!(error instanceof DfsError) || CALLERS_FAULTS.includes(error.code)) throw error;
+    const gone = ['UNAVAILABLE', 'CLOSED', 'TIMEOUT'].includes(error.code);
+    if (gone) this.#leaveUp(diskId, 'down', error);
+  }
+
+  /** A full disk has space again. */
+  spaceFreed(diskId: DiskId): void {
+    const slot = this.#slots.get(diskId);
+    if (slot?.status !== 'full') return;
+    slot.status = 'up';
+    slot.reason = '';
+    this.#log('info', 'disk.space', { diskId });
+  }
+
+  /** Every disk that is not up and why, for error messages; '' if all are. */
+  troubles(): string {
+    const troubled = this.all().filter(({ status }) => status !== 'up');
+    return troubled
+      .map(({ diskId, status, reason }) => `disk ${diskId} is ${status} (${reason})`)
+      .join(', ');
+  }
+
+  #leaveUp(diskId: DiskId, status: 'full' | 'down', error: unknown): void {
+    const slot = this.#slots.get(diskId);
+    if (slot === undefined || slot.status === 'down' || slot.status === status) return;
+    slot.status = status;
+    slot.reason = messageOf(error);
+    this.#log('error', `disk.${status}`, { diskId, reason: slot.reason });
+  }
+}

@@ -1,0 +1,13 @@
+/**
+ * Chunks over several disks: scatters the pieces of a chunk to where the map says, gathers them
+ * from wherever they are, and knows which disks can be used. It sees disks through one small
+ * interface, so that a disk may be a folder here or a machine elsewhere.
+ */
+export type { DiskHealth } from './chunk-store.ts';
+export { ChunkStore, type ChunkStoreOptions } from './chunk-store.ts';
+export { withDeadline } from './deadline-disk.ts';
+export type { DiskStatus } from './disk-set.ts';
+export type { ChunkToRead, PieceHealth, ReadCounters } from './gather.ts';
+export type { ChunkReport, PieceReport } from './inspect.ts';
+export type { PieceDisk, PieceRead, PieceToStore, PieceUsage } from './piece-disk.ts';
+export type { ChunkToStore } from './scatter.ts';

@@ -1,0 +1,43 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { BucketDisk } from '../../src/bucket/mod.ts';
+import { withDeadline } from '../../src/store/mod.ts';
+import { bucketPath, DISK_ID, temporaryFolder, VOLUME_TAG } from '../bucket/fixture.ts';
+import { MemoryDisk } from './memory-disk.ts';
+import { testPieceDisk } from './piece-disk-contract.ts';
+
+testPieceDisk(
+  'BucketDisk',
+  async () =>
+    BucketDisk.open({
+      folder: await temporaryFolder(),
+      volumeTag: VOLUME_TAG,
+      diskId: DISK_ID,
+      create: true,
+    }),
+  async (disk, { bucket, payload }) => {
+    const path = bucketPath(disk.folder, bucket);
+    const bytes = await readFile(path);
+    const at = bytes.indexOf(payload);
+    bytes[at] = (bytes[at] ?? 0) ^ 4;
+    await writeFile(path, bytes, { flag: 'r+' });
+  },
+);
+
+testPieceDisk(
+  'MemoryDisk',
+  () => Promise.resolve(new MemoryDisk()),
+  (disk, { chunkId, pieceIndex }) => Promise.resolve(disk.flip(chunkId, pieceIndex)),
+);
+
+const wrapped = new WeakMap<object, MemoryDisk>();
+testPieceDisk(
+  'a disk with a deadline',
+  () => {
+    const disk = new MemoryDisk();
+    const limited = withDeadline(disk, 'disk 1', 60_000);
+    wrapped.set(limited, disk);
+    return Promise.resolve(limited);
+  },
+  (limited, { chunkId, pieceIndex }) =>
+    Promise.resolve(wrapped.get(limited)?.flip(chunkId, pieceIndex)),
+);
