@@ -126,21 +126,26 @@ export interface LogCut {
   records: number;
 }
 
-/** The cut after the record of the given epoch and incarnation; undefined when nothing is after it. */
+/**
+ * The cut behind the last record up to the given epoch and incarnation; undefined when nothing is
+ * behind it. Damage between records that stay is no reason to cut.
+ */
 export async function findCut(options: {
   files: readonly LogFile[];
   volumeTag: Buffer;
   last: { epoch: Epoch; incarnation: number };
 }): Promise<LogCut | undefined> {
   const { files, volumeTag, last } = options;
+  const stays = ({ epoch, incarnation }: EpochRecordHeader): boolean =>
+    epoch === last.epoch ? incarnation === last.incarnation : epoch < last.epoch;
   let cut: LogCut | undefined;
-  for await (const item of walk({ files, volumeTag, bodyUse: () => 'skip' })) {
-    const { header, fileIndex, offset } = item;
-    if (header === undefined) continue;
-    const sameEpoch = header.epoch === last.epoch;
-    const isAfter = sameEpoch ? header.incarnation !== last.incarnation : header.epoch > last.epoch;
-    if (cut !== undefined) cut.records++;
-    else if (isAfter) cut = { fileIndex, offset, records: 1 };
+  for await (const item of walk({ files, volumeTag, bodyUse: () => 'verify' })) {
+    if (item.kind === 'record' && stays(item.header)) {
+      cut = undefined;
+      continue;
+    }
+    cut ??= { fileIndex: item.fileIndex, offset: item.offset, records: 0 };
+    if (item.header !== undefined) cut.records++;
   }
   return cut;
 }

@@ -149,6 +149,30 @@ describe('sync', () => {
     expect(log.syncCount).toBe(3);
   });
 
+  test('what a killed process left readable is synced before it counts', async () => {
+    await filled(2);
+    expect((await openLog()).syncCount).toBe(2);
+  });
+
+  test('a full disk refuses the record, and takes one when there is room again', async () => {
+    const offsets = await filled(2);
+    const log = await openLog();
+    const handle = await open(firstFile());
+    const prototype = Object.getPrototypeOf(handle) as {
+      write: (...args: unknown[]) => Promise<{ bytesWritten: number }>;
+    };
+    await handle.close();
+    const full = Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' });
+    vi.spyOn(prototype, 'write').mockResolvedValueOnce({ bytesWritten: 40 });
+    vi.spyOn(prototype, 'write').mockRejectedValueOnce(full);
+    await expect(log.append(recordMaker()(3))).rejects.toMatchObject({ code: 'NO_SPACE' });
+    expect((await readFile(firstFile())).length).toBe(offsets[2]);
+    expect(log.head()?.epoch).toBe(2);
+    await log.append(recordMaker()(3));
+    await log.sync();
+    expect((await readAll(log)).epochs).toEqual([1, 2, 3]);
+  });
+
   test('after a failed sync nothing is written or synced any more', async () => {
     const log = await openLog();
     const make = recordMaker();
@@ -344,6 +368,38 @@ describe('files', () => {
     await log.append(recordMaker()(1));
     await log.sync();
     expect((await readAll(log)).epochs).toEqual([1]);
+  });
+
+  test('truncateAfter() repairs a log with a gap, leaving what is whole before it', async () => {
+    const log = await threeFiles();
+    await log.startNewFile(6 as Epoch);
+    await log.close();
+    const second = join(folder, 'log-000000000003');
+    await flip(second, 3);
+    await flip(firstFile(), 3);
+    const again = await openLog();
+    expect((await readAll(again)).epochs).toEqual([2, 4, 5]);
+    expect(await again.truncateAfter({ epoch: 2 as Epoch, incarnation: 1 })).toBe(2);
+    expect(await readdir(folder)).toEqual(names.slice(0, 1));
+    expect(again.head()?.epoch).toBe(2);
+    await again.append(recordMaker()(3));
+    await again.append(recordMaker()(4));
+    const { epochs, damage } = await readAll(again);
+    expect({ epochs, places: damage.length }).toEqual({ epochs: [2, 3, 4], places: 1 });
+  });
+
+  test('truncateAfter() drops damage that nothing follows, in files that are all damage', async () => {
+    const log = await threeFiles();
+    await log.truncateAfter({ epoch: 3 as Epoch, incarnation: 1 });
+    await log.startNewFile(4 as Epoch);
+    await log.close();
+    await flip(join(folder, 'log-000000000003'), 3);
+    const again = await openLog();
+    expect(again.head()?.epoch).toBe(2);
+    expect(await again.truncateAfter({ epoch: 2 as Epoch, incarnation: 1 })).toBe(0);
+    await again.startNewFile(3 as Epoch);
+    await again.append(recordMaker()(3));
+    expect(await readAll(again)).toMatchObject({ epochs: [1, 2, 3], damage: [] });
   });
 
   test('an empty new file keeps the head, and is renamed by an epoch that differs', async () => {

@@ -19,7 +19,8 @@ import { decodeEpochRecordHeader } from './epoch-record-reader.ts';
 //     names; only the last file is ever written, only at its end.
 //  2. `#sizeBytes` is the end of the last complete record of the last file; nothing behind it is read.
 //  3. After a failed write or sync the object is poisoned: nobody knows what the kernel kept, so
-//     nothing is written or synced through it again.
+//     nothing is written or synced through it again. Only a full disk is forgiven, once the half
+//     record is cut off again.
 //  4. One operation at a time: a sync that finds nothing to do has still waited for those before it.
 
 /** Operations that may wait for their turn; a commit has one append and one sync at a time. */
@@ -46,6 +47,7 @@ export class DiskLog {
   #folderDirty = false;
   #syncCount = 0;
   #poison: unknown;
+  #forgiven: unknown;
   #closed = false;
   #queue: Promise<void> = Promise.resolve();
   #waiting = 0;
@@ -155,8 +157,10 @@ export class DiskLog {
   }
 
   /**
-   * Drops, durably, every record after the given one, because it never was committed: later epochs,
-   * and the same epoch of another incarnation. Answers how many were dropped.
+   * Drops, durably, everything after the given record, because it never was committed: later epochs,
+   * the same epoch of another incarnation, and what does not verify behind the last record that stays.
+   * Also the way to repair a log with a gap: cut it there, and append what other disks have. Answers how
+   * many records were dropped.
    */
   truncateAfter(last: { epoch: Epoch; incarnation: number }): Promise<number> {
     return this.#enqueue('truncate', async () => {
@@ -212,6 +216,11 @@ export class DiskLog {
     if (tail !== undefined) await this.#cut(file, endBytes);
     try {
       this.#handle = await open(file.path, 'r+');
+      // A process killed before its sync leaves records that are readable and may yet vanish: what
+      // is called the head from now on has to be on the platter.
+      this.#syncCount += 2;
+      await this.#handle.datasync();
+      await syncFolder(this.folder);
     } catch (error) {
       throw ioError(`Cannot open ${file.path}`, error);
     }
@@ -252,10 +261,18 @@ export class DiskLog {
   async #write(record: Buffer): Promise<void> {
     assert(this.#handle !== undefined, 'the log has a file');
     this.#dirty = true;
-    for (let done = 0; done < record.length; ) {
-      const left = record.length - done;
-      const at = this.#sizeBytes + done;
-      done += (await this.#handle.write(record, done, left, at)).bytesWritten;
+    try {
+      for (let done = 0; done < record.length; ) {
+        const left = record.length - done;
+        const at = this.#sizeBytes + done;
+        done += (await this.#handle.write(record, done, left, at)).bytesWritten;
+      }
+    } catch (cause) {
+      const error = ioError('Cannot write a record', cause);
+      if (error.code !== 'NO_SPACE') throw error;
+      await this.#handle.truncate(this.#sizeBytes);
+      this.#forgiven = error;
+      throw error;
     }
     this.#sizeBytes += record.length;
   }
@@ -278,7 +295,7 @@ export class DiskLog {
       try {
         return await operation();
       } catch (error) {
-        this.#poison = error;
+        if (error !== this.#forgiven) this.#poison = error;
         throw ioError(action, error);
       }
     });
