@@ -86,6 +86,12 @@ export class ChunkStore {
     return removed;
   }
 
+  /** Disks that hold what was put on them: all that are neither missing nor down. */
+  get inService(): DiskId[] {
+    const { disks } = this.#parts();
+    return disks.all().flatMap(({ diskId }) => (disks.readable(diskId) ? [diskId] : []));
+  }
+
   /**
    * Syncs all disks at once; those whose pieces are durable now. One that fails is down from then
    * on: what was put since the last sync has to be put again, to find other disks for its pieces.
