@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
 
-/** Signals whose default does not end a process: CHLD, CONT, STOP, TSTP, TTIN, TTOU, URG, WINCH (signal(7)). */
+/**
+ * Signals whose default does not end a process: CHLD, CONT, STOP, TSTP, TTIN, TTOU, URG, WINCH
+ * (signal(7)).
+ */
 const HARMLESS: bigint = [17, 18, 19, 20, 21, 22, 23, 28].reduce((mask, n) => mask | bit(n), 0n);
 
 function bit(signal: number): bigint {
@@ -8,9 +11,10 @@ function bit(signal: number): bigint {
 }
 
 /**
- * True when a signal that will end the thread `tid` waits for it to leave the kernel. FUSE_INTERRUPT comes for every
- * signal, a handled timer or child included; a local file system's fsync ends early only for a fatal one, and programs
- * (PostgreSQL) take EINTR from fsync for lost data. So the driver looks before it answers EINTR.
+ * True when a signal that will end the thread `tid` waits for it to leave the kernel.
+ * FUSE_INTERRUPT comes for every signal, a handled timer or child included; a local file system's
+ * fsync ends early only for a fatal one, and programs (PostgreSQL) take EINTR from fsync for lost
+ * data. So the driver looks before it answers EINTR.
  */
 export function isDying(tid: number): boolean {
   // The kernel sends 0 for a process outside of the pid namespace of the mount.

@@ -9,7 +9,9 @@ export interface OperationCount {
   errors: number;
 }
 
-/** Counts requests per opcode without allocating. Opcodes without a name are counted together at 0. */
+/**
+ * Counts requests per opcode without allocating. Opcodes without a name are counted together at 0.
+ */
 export class Counters {
   readonly #counts: Float64Array = new Float64Array(OPCODE_COUNT);
   readonly #bytes: Float64Array = new Float64Array(OPCODE_COUNT);

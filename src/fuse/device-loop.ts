@@ -12,7 +12,9 @@ import {
   statusFlags,
 } from '../base/os/mod.ts';
 
-/** Why the loop ended: the mount is gone, its connection was aborted by force, or stop() was called. */
+/**
+ * Why the loop ended: the mount is gone, its connection was aborted by force, or stop() was called.
+ */
 export type LoopEnd = 'unmounted' | 'aborted' | 'stopped';
 
 /** How long the thread itself waits for the next request while requests keep coming. */
@@ -39,15 +41,18 @@ export interface DeviceLoopOptions {
  * Reads requests from /dev/fuse on the event loop's own thread.
  *
  * States: new -> draining <-> asleep -> ended
- * - draining: waits a few tens of microseconds for a request, handles it, waits again. A thread that is still there
- *   when the next request arrives saves two changes of thread. After DRAIN_MS it lets the event loop run.
- * - asleep: nothing came. The device tells by SIGIO (O_ASYNC), which libuv turns into an event. A blocking poll on a
- *   thread of libuv's pool does the same, but it takes longer (58 against 42 us a lookup), stands in the queue behind
- *   whatever keeps the pool busy (four slow syncs stop the mount), and holds up the end of the process.
+ * - draining: waits a few tens of microseconds for a request, handles it, waits again. A thread
+ *   that is still there when the next request arrives saves two changes of thread. After DRAIN_MS
+ *   it lets the event loop run.
+ * - asleep: nothing came. The device tells by SIGIO (O_ASYNC), which libuv turns into an event. A
+ *   blocking poll on a thread of libuv's pool does the same, but it takes longer (58 against 42 us
+ *   a lookup), stands in the queue behind whatever keeps the pool busy (four slow syncs stop the
+ *   mount), and holds up the end of the process.
  *
  * Invariants:
  * 1. O_ASYNC is set only while asleep, or every request would raise a signal.
- * 2. After setting O_ASYNC the device is looked at once more, so that no request falls between the two.
+ * 2. After setting O_ASYNC the device is looked at once more, so that no request falls between the
+ *    two.
  * 3. The descriptor does not block: two processes share it while one of them is dying.
  */
 export class DeviceLoop {

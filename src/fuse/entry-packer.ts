@@ -32,7 +32,9 @@ export class EntryPacker {
     return this.#buffer.subarray(this.#start, this.#at);
   }
 
-  /** Goes on in a buffer of its own, because the one given is about to be used for another request. */
+  /**
+   * Goes on in a buffer of its own, because the one given is about to be used for another request.
+   */
   detach(): void {
     const own = Buffer.alloc(this.#end - this.#start);
     this.#buffer.copy(own, 0, this.#start, this.#at);
@@ -68,7 +70,9 @@ export class EntryPacker {
   }
 }
 
-/** Calls `each` for every inode of which a packed READDIRPLUS reply makes the kernel count a lookup. */
+/**
+ * Calls `each` for every inode of which a packed READDIRPLUS reply makes the kernel count a lookup.
+ */
 export function forEachLookup(packed: Buffer, each: (ino: Ino) => void): void {
   for (let at = 0; at + ENTRY_BYTES + DIRENT_BYTES <= packed.length; ) {
     const ino = getU64(packed, at) as Ino;

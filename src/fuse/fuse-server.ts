@@ -27,13 +27,21 @@ export interface FuseServerOptions {
   log: Log;
   /** What INIT agreed on, when this process takes over a mount from one that died. */
   negotiated?: NegotiatedInit;
-  /** Called before INIT is answered: whoever wants to take over later stores it now, synchronously. */
+  /**
+   * Called before INIT is answered: whoever wants to take over later stores it now, synchronously.
+   */
   onInit?: (negotiated: NegotiatedInit) => void;
-  /** How long the kernel trusts names and attributes. Default: a day, as all changes come through this kernel. */
+  /**
+   * How long the kernel trusts names and attributes. Default: a day, as all changes come through
+   * this kernel.
+   */
   cacheSeconds?: CacheSeconds;
 }
 
-/** Serves one mount from one thread. Not for a process that itself uses the mount: it would wait for itself. */
+/**
+ * Serves one mount from one thread. Not for a process that itself uses the mount: it would wait for
+ * itself.
+ */
 export class FuseServer {
   readonly notifier: Notifier;
   readonly #options: FuseServerOptions;
@@ -76,8 +84,9 @@ export class FuseServer {
 
   /** Serves until the mount is gone or stop() was called; then every request has its answer. */
   async run(): Promise<LoopEnd> {
-    // Whoever served before may have left requests, even INIT itself, without an answer. On a fresh mount there are
-    // none, and kernels before 6.9 refuse: then what the dead process had read stays unanswered until unmounted.
+    // Whoever served before may have left requests, even INIT itself, without an answer. On a fresh
+    // mount there are none, and kernels before 6.9 refuse: then what the dead process had read
+    // stays unanswered until unmounted.
     const resent = this.notifier.resend();
     if (!resent && this.#options.negotiated !== undefined)
       this.#options.log('warn', 'fuse.no-resend');

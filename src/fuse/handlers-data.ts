@@ -49,7 +49,10 @@ export function dataHandlers(deps: HandlerDeps): HandlerList {
   ];
 }
 
-/** FUSE_OPEN_KILL_SUIDGID does not come: it goes with O_TRUNC, which without ATOMIC_O_TRUNC is a SETATTR. */
+/**
+ * FUSE_OPEN_KILL_SUIDGID does not come: it goes with O_TRUNC, which without ATOMIC_O_TRUNC is a
+ * SETATTR.
+ */
 function createOpen({ vfs, request, replies }: HandlerDeps): () => void {
   return () => {
     const { context, ino } = request;

@@ -7,7 +7,10 @@ import { putOpen } from './wire.ts';
 
 type Done = 0 | NegativeErrno | Promise<0 | NegativeErrno>;
 
-/** Requests about an open folder. Folders are opened and closed without the file system: it keeps no state of them. */
+/**
+ * Requests about an open folder. Folders are opened and closed without the file system: it keeps no
+ * state of them.
+ */
 export function directoryHandlers({ vfs, request, replies, cache }: HandlerDeps): HandlerList {
   const wait: AnswerOptions<0> = { encode: () => 0, interruptible: true };
   const newPacker = (): EntryPacker =>
@@ -17,7 +20,10 @@ export function directoryHandlers({ vfs, request, replies, cache }: HandlerDeps)
       bytes: Math.min(request.u32(56), replies.buffer.length - REPLY_HEADER_BYTES),
       cache,
     });
-  /** Answers with what `packer` has when `result` is there; `undo` gets it back if the kernel does not want it. */
+  /**
+   * Answers with what `packer` has when `result` is there; `undo` gets it back if the kernel does
+   * not want it.
+   */
   const answer = (packer: EntryPacker, result: Done, undo: () => void): void => {
     // What is packed later must not land in a buffer that other replies use by then.
     if (result instanceof Promise) packer.detach();

@@ -9,23 +9,16 @@ import { putEntry, putNoEntry, putOpen } from './wire.ts';
 
 type Created = { attr: Attr; open: OpenResult };
 
-/** Requests about names in folders. The header's inode is the folder, but LINK has it as the new one. */
+/**
+ * Requests about names in folders. The header's inode is the folder, but LINK has it as the new
+ * one.
+ */
 export function nameHandlers(deps: HandlerDeps): HandlerList {
   const { vfs, request, replies, cache } = deps;
   const entry: AnswerOptions<Attr> = {
     encode: (reply, at, attr) => putEntry(reply, at, attr, cache),
     // The kernel counts a lookup for each entry that arrives; one that does not is taken back.
     undo: (attr) => vfs.forget(attr.ino, 1),
-  };
-  const created: AnswerOptions<Created> = {
-    encode: (reply, at, { attr, open }) => {
-      const bytes = putEntry(reply, at, attr, cache);
-      return bytes + putOpen(reply, at + bytes, open);
-    },
-    undo: ({ attr }) => {
-      vfs.release(attr.ino, 0);
-      vfs.forget(attr.ino, 1);
-    },
   };
   const done: AnswerOptions<0> = { encode: () => 0 };
   const rename = (namesAt: number, flags: number): void => {
@@ -82,20 +75,14 @@ export function nameHandlers(deps: HandlerDeps): HandlerList {
         replies.answer(request, result, entry);
       },
     ],
-    [
-      OPCODES.CREATE,
-      () => {
-        // FUSE_OPEN_KILL_SUIDGID (with O_TRUNC) concerns a file that exists already. This kernel knows every name, so
-        // a CREATE of an existing one does not come; and a new file keeps the mode it is created with.
-        const [flags, mode, name] = [request.u32(40), request.u32(44), request.name(56)];
-        const { context, ino } = request;
-        replies.answer(request, vfs.create(context, ino, name, mode, flags), created);
-      },
-    ],
+    [OPCODES.CREATE, createCreate(deps)],
   ];
 }
 
-/** A name that does not exist is an answer of its own, which the kernel remembers: inode 0 and how long. */
+/**
+ * A name that does not exist is an answer of its own, which the kernel remembers: inode 0 and how
+ * long.
+ */
 function createLookup(deps: HandlerDeps, entry: AnswerOptions<Attr>): () => void {
   const { vfs, request, replies, cache } = deps;
   const negative = cache.negative > 0;
@@ -113,5 +100,28 @@ function createLookup(deps: HandlerDeps, entry: AnswerOptions<Attr>): () => void
     if (!negative) replies.answer(request, result, entry);
     else if (result instanceof Promise) replies.answer(request, result.then(absent), known);
     else replies.answer(request, absent(result), known);
+  };
+}
+
+/**
+ * FUSE_OPEN_KILL_SUIDGID (with O_TRUNC) concerns a file that exists already. This kernel knows
+ * every name, so a CREATE of an existing one does not come; and a new file keeps the mode it is
+ * created with.
+ */
+function createCreate({ vfs, request, replies, cache }: HandlerDeps): () => void {
+  const created: AnswerOptions<Created> = {
+    encode: (reply, at, { attr, open }) => {
+      const bytes = putEntry(reply, at, attr, cache);
+      return bytes + putOpen(reply, at + bytes, open);
+    },
+    undo: ({ attr }) => {
+      vfs.release(attr.ino, 0);
+      vfs.forget(attr.ino, 1);
+    },
+  };
+  return () => {
+    const [flags, mode, name] = [request.u32(40), request.u32(44), request.name(56)];
+    const { context, ino } = request;
+    replies.answer(request, vfs.create(context, ino, name, mode, flags), created);
   };
 }

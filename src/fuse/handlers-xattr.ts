@@ -45,7 +45,10 @@ export function xattrHandlers({ vfs, request, replies }: HandlerDeps): HandlerLi
 
 type Value = Buffer | NegativeErrno;
 
-/** A value that is longer than the caller's buffer is ERANGE; a caller with size 0 only asks for the length. */
+/**
+ * A value that is longer than the caller's buffer is ERANGE; a caller with size 0 only asks for the
+ * length.
+ */
 function fitting(result: Value | Promise<Value>, size: number): Value | Promise<Value> {
   if (size === 0 || typeof result === 'number') return result;
   if (result instanceof Promise) return result.then((value) => fitting(value, size));

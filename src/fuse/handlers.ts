@@ -20,7 +20,9 @@ export interface HandlerDeps {
   counters: Counters;
 }
 
-/** Handles the request in the view: answers it, or hands a promise of the answer to {@link Replies}. */
+/**
+ * Handles the request in the view: answers it, or hands a promise of the answer to {@link Replies}.
+ */
 export type Handler = () => void;
 export type HandlerList = [opcode: number, handler: Handler][];
 
@@ -43,13 +45,15 @@ export function createHandlers(deps: HandlerDeps): Handler[] {
 
 /**
  * What is refused, and what the kernel makes of it.
- * - FALLOCATE, TMPFILE: EOPNOTSUPP to the caller, who falls back. Not ENOSYS, which the kernel would remember for the
- *   life of the mount, beyond a restart of this process with a version that can.
+ * - FALLOCATE, TMPFILE: EOPNOTSUPP to the caller, who falls back. Not ENOSYS, which the kernel
+ *   would remember for the life of the mount, beyond a restart of this process with a version that
+ *   can.
  * - IOCTL: ENOTTY, what an ioctl that nobody knows gives.
- * - ENOSYS by the table: COPY_FILE_RANGE(_64) (the kernel copies through the page cache), STATX (it asks GETATTR; no
- *   btime), POLL (always ready, as regular files are), BMAP (no block list), SYNCFS (not sent to plain FUSE mounts:
- *   sync(2) does not reach us), GETLK, SETLK, SETLKW (not sent: locks are the kernel's), ACCESS (not sent with
- *   default_permissions), SETUPMAPPING, REMOVEMAPPING (DAX only).
+ * - ENOSYS by the table: COPY_FILE_RANGE(_64) (the kernel copies through the page cache), STATX (it
+ *   asks GETATTR; no btime), POLL (always ready, as regular files are), BMAP (no block list),
+ *   SYNCFS (not sent to plain FUSE mounts: sync(2) does not reach us), GETLK, SETLK, SETLKW (not
+ *   sent: locks are the kernel's), ACCESS (not sent with default_permissions), SETUPMAPPING,
+ *   REMOVEMAPPING (DAX only).
  */
 function refusals({ request, replies, vfs }: HandlerDeps): HandlerList {
   return [

@@ -1,6 +1,7 @@
 /**
- * The Linux FUSE protocol and nothing else: mounts a device, reads requests from it, hands them to a file system behind
- * the Vfs interface, and answers. A supervisor keeps the mount alive when the serving process dies.
+ * The Linux FUSE protocol and nothing else: mounts a device, reads requests from it, hands them to
+ * a file system behind the Vfs interface, and answers. A supervisor keeps the mount alive when the
+ * serving process dies.
  */
 export type { OperationCount } from './counters.ts';
 export type { LoopEnd } from './device-loop.ts';

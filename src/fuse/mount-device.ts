@@ -21,7 +21,9 @@ export interface MountOptions {
   allowOther?: boolean;
 }
 
-/** Opens /dev/fuse without blocking. The last process that has it open ends the mount by closing it. */
+/**
+ * Opens /dev/fuse without blocking. The last process that has it open ends the mount by closing it.
+ */
 export function openDevice(): number {
   try {
     return openSync(DEVICE, constants.O_RDWR | constants.O_NONBLOCK);
@@ -31,7 +33,10 @@ export function openDevice(): number {
   }
 }
 
-/** Mounts with mount(2), as root. The kernel sends INIT at once and holds every other request until it is answered. */
+/**
+ * Mounts with mount(2), as root. The kernel sends INIT at once and holds every other request until
+ * it is answered.
+ */
 export function mountFuse(options: MountOptions): void {
   const { fd, mountPoint, source } = options;
   const rootMode = (statSync(mountPoint).mode & constants.S_IFMT).toString(8);
@@ -55,15 +60,18 @@ export function mountFuse(options: MountOptions): void {
   setReadahead(mountPoint);
 }
 
-/** Unmounts: false when nothing of ours is mounted there. Throws IO with details.errno EBUSY while it is in use, unless lazy. */
+/**
+ * Unmounts: false when nothing of ours is mounted there. Throws IO with details.errno EBUSY while
+ * it is in use, unless lazy.
+ */
 export function unmount(mountPoint: string, options: { lazy: boolean }): boolean {
   if (findMount(mountPoint)?.fsType !== MOUNT_TYPE) return false;
   return unmountFileSystem(mountPoint, options);
 }
 
 /**
- * Raises the kernel's readahead of the mount from 128 KiB to the size of the largest request. Only a matter of speed, so
- * a kernel that does not let us is fine.
+ * Raises the kernel's readahead of the mount from 128 KiB to the size of the largest request. Only
+ * a matter of speed, so a kernel that does not let us is fine.
  */
 function setReadahead(mountPoint: string): void {
   const device = findMount(mountPoint)?.device;

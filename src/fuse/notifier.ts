@@ -14,9 +14,10 @@ import {
 import { putU64 } from './wire.ts';
 
 /**
- * Tells the kernel what it may no longer keep. The kernel takes page and folder locks for that, which the sender of a
- * request may hold until we answer it: so these messages are written by a thread of libuv's pool, never by the thread
- * that answers. Each resolves to false when the kernel did not have what was named.
+ * Tells the kernel what it may no longer keep. The kernel takes page and folder locks for that,
+ * which the sender of a request may hold until we answer it: so these messages are written by a
+ * thread of libuv's pool, never by the thread that answers. Each resolves to false when the kernel
+ * did not have what was named.
  */
 export class Notifier {
   readonly #fd: number;
@@ -25,7 +26,10 @@ export class Notifier {
     this.#fd = fd;
   }
 
-  /** Drops attributes, and cached pages of `bytes` from `offset` (-1: to the end); a negative offset: no pages. */
+  /**
+   * Drops attributes, and cached pages of `bytes` from `offset` (-1: to the end); a negative
+   * offset: no pages.
+   */
   invalidateInode(ino: Ino, offset: number, bytes: number): Promise<boolean> {
     return this.#send(encodeInvalidateInode(ino, offset, bytes));
   }
@@ -40,7 +44,10 @@ export class Notifier {
     return this.#send(encodeDeleteEntry(parent, child, name));
   }
 
-  /** Asks for all unanswered requests again (Linux 6.9): false when the kernel cannot. Takes no locks, so it is done at once. */
+  /**
+   * Asks for all unanswered requests again (Linux 6.9): false when the kernel cannot. Takes no
+   * locks, so it is done at once.
+   */
   resend(): boolean {
     const message = encodeNotification(NOTIFY_RESEND, 0);
     return writeRaw(this.#fd, message, message.length) === message.length;

@@ -1,11 +1,15 @@
 /**
- * Numbers of the kernel's FUSE protocol 7.x (linux/fuse.h). Byte positions of requests count from the start of the
- * request, so they include its 40-byte header; those of replies count from the end of the reply's 16-byte header.
+ * Numbers of the kernel's FUSE protocol 7.x (linux/fuse.h). Byte positions of requests count from
+ * the start of the request, so they include its 40-byte header; those of replies count from the end
+ * of the reply's 16-byte header.
  */
 export const PROTOCOL_MAJOR = 7;
 /** What this driver knows of; the kernel takes the smaller of its own and ours. */
 export const PROTOCOL_MINOR = 40;
-/** Linux 3.15. Node 20 itself needs a kernel that speaks at least 7.27, so nothing older is worth code. */
+/**
+ * Linux 3.15. Node 20 itself needs a kernel that speaks at least 7.27, so nothing older is worth
+ * code.
+ */
 export const PROTOCOL_MINOR_MIN = 23;
 
 export const REQUEST_HEADER_BYTES = 40;

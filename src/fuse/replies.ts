@@ -48,9 +48,10 @@ export interface RepliesOptions {
 
 /**
  * Answers requests. Invariants:
- * 1. A request is answered at most once: a pending one is answered only by whoever takes it out of #pending.
- * 2. The reply buffer is filled and written without a return to the event loop in between, so that answers at once
- *    and answers of promises can share it.
+ * 1. A request is answered at most once: a pending one is answered only by whoever takes it out of
+ *    #pending.
+ * 2. The reply buffer is filled and written without a return to the event loop in between, so that
+ *    answers at once and answers of promises can share it.
  */
 export class Replies {
   readonly buffer: Buffer;
@@ -94,7 +95,10 @@ export class Replies {
     this.#status(request.uniqueLow, request.uniqueHigh, request.opcode, error);
   }
 
-  /** Answers with `bytes` bytes that stand in the buffer behind the header. False: the kernel dropped the request. */
+  /**
+   * Answers with `bytes` bytes that stand in the buffer behind the header. False: the kernel
+   * dropped the request.
+   */
   send(request: RequestView, bytes: number): boolean {
     return this.#send(request.uniqueLow, request.uniqueHigh, request.opcode, bytes);
   }
@@ -128,8 +132,9 @@ export class Replies {
   }
 
   /**
-   * Answers EINTR to the interrupted whose callers are being killed. The kernel sends FUSE_INTERRUPT once a request, so
-   * a caller that survives its first signal is looked at until it is answered.
+   * Answers EINTR to the interrupted whose callers are being killed. The kernel sends
+   * FUSE_INTERRUPT once a request, so a caller that survives its first signal is looked at until it
+   * is answered.
    */
   #endInterrupted(): void {
     let waiting = false;
@@ -252,7 +257,8 @@ export class Replies {
   }
 
   #writeFailed(opcode: number, result: number): void {
-    // ENOENT: the request was aborted, or answered by the process we took over from. ENODEV: unmounted.
+    // ENOENT: the request was aborted, or answered by the process we took over from. ENODEV:
+    // unmounted.
     if (result === -ENOENT || result === -ENODEV) return;
     this.#log('error', 'fuse.reply-refused', { opcode, result });
   }

@@ -19,8 +19,9 @@ import { getI64, getU64 } from './wire.ts';
 const TWO_32 = 0x1_0000_0000;
 
 /**
- * The request at hand, in one buffer that the next request overwrites. Positions passed in count from the start of the
- * request. Reading behind its end throws BAD_ARGUMENT: the kernel is trusted, but a wrong constant of ours is not.
+ * The request at hand, in one buffer that the next request overwrites. Positions passed in count
+ * from the start of the request. Reading behind its end throws BAD_ARGUMENT: the kernel is trusted,
+ * but a wrong constant of ours is not.
  */
 export class RequestView {
   readonly buffer: Buffer;

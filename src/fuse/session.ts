@@ -21,7 +21,10 @@ import {
   PROTOCOL_MINOR_MIN,
 } from './protocol.ts';
 
-/** What INIT agreed on. The kernel asks once a mount: a process that takes over must know it. Plain JSON. */
+/**
+ * What INIT agreed on. The kernel asks once a mount: a process that takes over must know it. Plain
+ * JSON.
+ */
 export interface NegotiatedInit {
   minor: number;
   /** INIT flags 0 to 31 that both sides have. */
@@ -42,13 +45,14 @@ export interface InitOffer {
 }
 
 /**
- * READDIRPLUS with AUTO: the kernel asks for attributes with the first block of a listing and, as long as somebody looks
- * up names in that folder, with the following ones. A bare listing of a large folder so makes no inodes in the kernel
- * beyond its first block, and `ls -l` still needs no lookups.
- * HANDLE_KILLPRIV_V2: without it every write asks for security.capability.
+ * READDIRPLUS with AUTO: the kernel asks for attributes with the first block of a listing and, as
+ * long as somebody looks up names in that folder, with the following ones. A bare listing of a
+ * large folder so makes no inodes in the kernel beyond its first block, and `ls -l` still needs no
+ * lookups. HANDLE_KILLPRIV_V2: without it every write asks for security.capability.
  * EXPLICIT_INVAL_DATA: cached pages go when we say so, not because an mtime differs.
- * Left out: WRITEBACK_CACHE (fsync and the cut could not see what the kernel holds), POSIX_LOCKS and FLOCK_LOCKS (the
- * kernel's own locks are right on one node), POSIX_ACL, ATOMIC_O_TRUNC (the kernel sends SETATTR), PASSTHROUGH.
+ * Left out: WRITEBACK_CACHE (fsync and the cut could not see what the kernel holds), POSIX_LOCKS
+ * and FLOCK_LOCKS (the kernel's own locks are right on one node), POSIX_ACL, ATOMIC_O_TRUNC (the
+ * kernel sends SETATTR), PASSTHROUGH.
  */
 const WANTED: number =
   INIT_ASYNC_READ |
@@ -79,7 +83,10 @@ export function readInitOffer(request: Buffer, length: number): InitOffer {
   };
 }
 
-/** What we answer to an offer with our major version; undefined when the kernel's protocol is too old. */
+/**
+ * What we answer to an offer with our major version; undefined when the kernel's protocol is too
+ * old.
+ */
 export function negotiate(offer: InitOffer): NegotiatedInit | undefined {
   if (offer.minor < PROTOCOL_MINOR_MIN) return undefined;
   const flags = (offer.flags & WANTED) >>> 0;
@@ -89,7 +96,8 @@ export function negotiate(offer: InitOffer): NegotiatedInit | undefined {
     flags,
     flags2: (flags & INIT_EXT) === 0 ? 0 : (offer.flags2 & WANTED2) >>> 0,
     maxWriteBytes: pages * PAGE_BYTES,
-    // The kernel keeps the smaller of this and its own; setReadahead() of mount-device.ts raises its own.
+    // The kernel keeps the smaller of this and its own; setReadahead() of mount-device.ts raises
+    // its own.
     maxReadaheadBytes: MIB,
     maxBackground: MAX_BACKGROUND,
   };

@@ -26,7 +26,7 @@ async function supervise(
     fs.appendFileSync(file, 'x'); const n = fs.statSync(file).size;`;
   const events: string[] = [];
   const log: Log = (_, event, facts) =>
-    events.push(`${event} ${String(facts?.['reason'] ?? '')}`.trim());
+    events.push(typeof facts?.['reason'] === 'string' ? `${event}: ${facts['reason']}` : event);
   const { execPath: command } = process;
   const args = ['-e', `${count}\n${script}`];
   const status = await runSupervisor({ fd, mountPoint: folder, command, args, log, onReady });
@@ -47,7 +47,7 @@ test('a first daemon that cannot start is not tried again', async () => {
   expect(result).toEqual({
     status: 1,
     starts: 1,
-    events: ['supervisor.daemon-died', 'supervisor.gave-up the daemon could not start'],
+    events: ['supervisor.daemon-died', 'supervisor.gave-up: the daemon could not start'],
   });
 });
 
@@ -67,7 +67,7 @@ test('daemons that no longer become ready are given up', async () => {
   const result = await supervise(script);
   expect(result).toMatchObject({ status: 1, starts: 6 });
   const reason = 'the daemon failed to start 5 times in a row';
-  expect(result.events.at(-1)).toBe(`supervisor.gave-up ${reason}`);
+  expect(result.events.at(-1)).toBe(`supervisor.gave-up: ${reason}`);
 });
 
 test('a command that does not exist is given up', async () => {

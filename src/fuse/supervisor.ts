@@ -27,7 +27,10 @@ export const READY_MESSAGE = 'ready';
 const HEALTHY_MS = 10_000;
 const BACKOFF_FIRST_MS = 50;
 const BACKOFF_MAX_MS = 1000;
-/** Daemons in a row that may end soon after they were ready: a request that kills its server would go on for ever. */
+/**
+ * Daemons in a row that may end soon after they were ready: a request that kills its server would
+ * go on for ever.
+ */
 const SHORT_LIVES_MAX = 100;
 const ATTEMPTS = 5;
 
@@ -39,12 +42,14 @@ interface Life {
 }
 
 /**
- * Keeps /dev/fuse open and a daemon serving it. A daemon that dies, by kill -9 too, is replaced; the kernel then sends
- * what it had not answered again, so programs see a pause. Resolves to the exit status for the supervising process: 0
- * after the daemon ended with 0, 1 after it gave up, when the mount has been detached.
+ * Keeps /dev/fuse open and a daemon serving it. A daemon that dies, by kill -9 too, is replaced;
+ * the kernel then sends what it had not answered again, so programs see a pause. Resolves to the
+ * exit status for the supervising process: 0 after the daemon ended with 0, 1 after it gave up,
+ * when the mount has been detached.
  *
- * SIGTERM and SIGINT go to the daemon, which is then not replaced. If this process dies itself, by kill -9, the daemon
- * sees its IPC channel disconnect and goes on serving: it has the descriptor too. Only the safety net is gone.
+ * SIGTERM and SIGINT go to the daemon, which is then not replaced. If this process dies itself, by
+ * kill -9, the daemon sees its IPC channel disconnect and goes on serving: it has the descriptor
+ * too. Only the safety net is gone.
  */
 export function runSupervisor(options: SupervisorOptions): Promise<number> {
   return new Supervisor(options).run();
@@ -129,7 +134,8 @@ class Supervisor {
         : `the daemon died ${SHORT_LIVES_MAX} times in a row`;
     }
     this.#unready++;
-    // What keeps the very first daemon from starting is said by its exit status, and does not go away by itself.
+    // What keeps the very first daemon from starting is said by its exit status, and does not go
+    // away by itself.
     if (this.#starts === 1 && life.code !== null) return 'the daemon could not start';
     const attempts = this.#options.attempts ?? ATTEMPTS;
     return this.#unready < attempts

@@ -236,7 +236,8 @@ describe('negotiation', () => {
     expect([out.readUInt32LE(24), out.readUInt32LE(32)]).toEqual([1, 0x80]);
     expect(out.subarray(36).every((byte) => byte === 0)).toBe(true);
     const flags = out.readUInt32LE(12);
-    const refused = [1, 3, 10, 12, 16, 17, 19, 20, 24]; // locks, O_TRUNC, write-back, no open, ACLs, ...
+    // Locks, O_TRUNC, write-back, opens and listings without a request, ACLs.
+    const refused = [1, 3, 10, 12, 16, 17, 19, 20, 24];
     for (const bit of refused) expect(flags & (1 << bit)).toBe(0);
   });
 

@@ -64,7 +64,10 @@ export function putAttrOut(into: Buffer, at: number, attr: Attr, cache: CacheSec
   return 16 + ATTR_BYTES;
 }
 
-/** Writes struct fuse_entry_out. The generation is 0: an inode number is never used twice. Returns its length. */
+/**
+ * Writes struct fuse_entry_out. The generation is 0: an inode number is never used twice. Returns
+ * its length.
+ */
 export function putEntry(into: Buffer, at: number, attr: Attr, cache: CacheSeconds): number {
   putU64(into, at, attr.ino);
   putU64(into, at + 8, 0);
@@ -75,14 +78,20 @@ export function putEntry(into: Buffer, at: number, attr: Attr, cache: CacheSecon
   return ENTRY_BYTES;
 }
 
-/** Writes a struct fuse_entry_out without an inode: the name does not exist, for `seconds`. Returns its length. */
+/**
+ * Writes a struct fuse_entry_out without an inode: the name does not exist, for `seconds`. Returns
+ * its length.
+ */
 export function putNoEntry(into: Buffer, at: number, seconds: number): number {
   into.fill(0, at, at + ENTRY_BYTES);
   putU64(into, at + 16, seconds);
   return ENTRY_BYTES;
 }
 
-/** Writes struct fuse_open_out. The handle is 0: a request's inode says everything. Returns its length. */
+/**
+ * Writes struct fuse_open_out. The handle is 0: a request's inode says everything. Returns its
+ * length.
+ */
 export function putOpen(into: Buffer, at: number, open: OpenResult): number {
   const flags = (open.keepCache ? FOPEN_KEEP_CACHE : 0) | (open.noFlush ? FOPEN_NOFLUSH : 0);
   putU64(into, at, 0);

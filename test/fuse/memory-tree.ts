@@ -67,7 +67,10 @@ export interface TreeChange {
 
 type Result = Ino | 0 | NegativeErrno;
 
-/** A file tree in memory. Each change returns the inode it made, 0, or a negative errno, and is deterministic. */
+/**
+ * A file tree in memory. Each change returns the inode it made, 0, or a negative errno, and is
+ * deterministic.
+ */
 export class MemoryTree {
   readonly nodes: Map<Ino, MemoryNode> = new Map();
   #nextIno = 2;
@@ -98,7 +101,9 @@ export class MemoryTree {
     }
   }
 
-  /** Writes content: the count of bytes. Apart from apply(), because its data need not become text. */
+  /**
+   * Writes content: the count of bytes. Apart from apply(), because its data need not become text.
+   */
   write(ino: Ino, offset: number, data: Buffer, kill: boolean, timeMs: number): number {
     const node = this.nodes.get(ino);
     if (node === undefined) return -ENOENT;

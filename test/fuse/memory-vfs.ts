@@ -25,14 +25,17 @@ const LATE_MS = 2;
 type Answer<T> = T | NegativeErrno | Promise<T | NegativeErrno>;
 
 export interface MemoryVfsOptions {
-  /** Every change is appended here before it is answered, so that a new process can go on after a kill -9. */
+  /**
+   * Every change is appended here before it is answered, so that a new process can go on after a
+   * kill -9.
+   */
   journal?: string;
 }
 
 /**
- * A file system in memory, for tests of the driver. Files and folders named late* answer with promises; the fsync of a
- * file named stuck* never ends. With a journal, a change that is sent again is answered as the first time, not applied
- * twice.
+ * A file system in memory, for tests of the driver. Files and folders named late* answer with
+ * promises; the fsync of a file named stuck* never ends. With a journal, a change that is sent
+ * again is answered as the first time, not applied twice.
  */
 export class MemoryVfs implements Vfs {
   readonly #tree: MemoryTree = new MemoryTree();
@@ -326,7 +329,7 @@ export class MemoryVfs implements Vfs {
       writeSync(this.#journal, `${JSON.stringify([unique, op])}\n`);
       this.#answered.set(unique, result);
     }
-    return result as 0;
+    return result;
   }
 
   #reply<T>(ino: Ino | undefined, answer: (node: MemoryNode) => T | NegativeErrno): Answer<T> {

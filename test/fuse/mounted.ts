@@ -1,11 +1,11 @@
 import type { ChildProcess } from 'node:child_process';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
-
 import type { OperationCount } from '../../src/fuse/mod.ts';
+import { unmount } from '../../src/fuse/mod.ts';
 
 const PROGRAM = resolve(import.meta.dirname, '../../dist/test/programs/memory-mount.js');
 
@@ -19,7 +19,10 @@ export interface MountEvent {
   end?: string;
 }
 
-/** A mounted file system in memory, served by other processes; goes away with stop() or with this process. */
+/**
+ * A mounted file system in memory, served by other processes; goes away with stop() or with this
+ * process.
+ */
 export class Mounted {
   readonly mountPoint: string;
   readonly #folder: string;
@@ -83,7 +86,10 @@ export class Mounted {
     await this.exited;
   }
 
-  /** Synchronous, and right however far things have come: ends the processes, then whatever is still mounted. */
+  /**
+   * Synchronous, and right however far things have come: ends the processes, then whatever is still
+   * mounted.
+   */
   readonly #cleanUp = (): void => {
     for (const pid of [this.#child.pid, this.pid]) {
       try {
@@ -92,7 +98,7 @@ export class Mounted {
         // It has ended by itself.
       }
     }
-    spawnSync('umount', ['-l', this.mountPoint], { stdio: 'ignore' });
+    unmount(this.mountPoint, { lazy: true });
     rmSync(this.#folder, { recursive: true, force: true });
   };
 }

@@ -2,9 +2,11 @@
  * Serves a file system in memory, for tests of the driver.
  *
  *     memory-mount.js direct MOUNTPOINT          mounts and serves in one process
- *     memory-mount.js supervised MOUNTPOINT DIR  mounts and starts daemons; DIR keeps what outlives them
+ *     memory-mount.js supervised MOUNTPOINT DIR  mounts and starts daemons; DIR keeps what outlives
+ *     them
  *
- * Prints one JSON line an event: { ready: pid } when a daemon serves, { stats } on SIGUSR2, { end } at the end.
+ * Prints one JSON line an event: { ready: pid } when a daemon serves, { stats } on SIGUSR2, { end }
+ * at the end.
  */
 import { existsSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';

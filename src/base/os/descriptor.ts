@@ -3,13 +3,19 @@ import { EAGAIN } from '../errno.ts';
 import { F_GETFL, F_SETFL, F_SETOWN, LOCK_EX, LOCK_NB } from './constants.ts';
 import { callAsync, callError, lastErrno, libc, retryInterrupted } from './libc.ts';
 
-/** read(2) into the start of `into`: the count of bytes or a negative errno. Never retries, never throws. */
+/**
+ * read(2) into the start of `into`: the count of bytes or a negative errno. Never retries, never
+ * throws.
+ */
 export function readRaw(fd: number, into: Buffer): number | NegativeErrno {
   const count = libc().read(fd, into, into.length);
   return count >= 0 ? count : -lastErrno();
 }
 
-/** write(2) of the first `bytes` of `from`: the count of bytes or a negative errno. Never retries, never throws. */
+/**
+ * write(2) of the first `bytes` of `from`: the count of bytes or a negative errno. Never retries,
+ * never throws.
+ */
 export function writeRaw(fd: number, from: Buffer, bytes: number): number | NegativeErrno {
   const count = libc().write(fd, from, bytes);
   return count >= 0 ? count : -lastErrno();
@@ -43,7 +49,10 @@ export function setSignalOwner(fd: number, pid: number): void {
   if (result < 0) throw callError(`own the signals of descriptor ${fd}`, 'fcntl', -result);
 }
 
-/** Takes the exclusive lock of an open file: false when another open file holds it. Closing the file drops it. */
+/**
+ * Takes the exclusive lock of an open file: false when another open file holds it. Closing the file
+ * drops it.
+ */
 export function lockExclusive(fd: number): boolean {
   const result = retryInterrupted(() => libc().flock(fd, LOCK_EX | LOCK_NB));
   if (result === -EAGAIN) return false;

@@ -9,25 +9,36 @@ interface AsyncCallable {
   async(...args: unknown[]): void;
 }
 
-/** The calls of the C library that Node does not offer. Each returns -1 and sets errno when it fails. */
+/**
+ * The calls of the C library that Node does not offer. Each returns -1 and sets errno when it
+ * fails.
+ */
 export interface Libc {
-  mount(source: string, target: string, type: string, flags: number, data: string | null): number;
-  umount2(target: string, flags: number): number;
-  ppoll(set: Buffer, count: number, timeout: Buffer | null, mask: null): number;
+  mount: (
+    source: string,
+    target: string,
+    type: string,
+    flags: number,
+    data: string | null,
+  ) => number;
+  umount2: (target: string, flags: number) => number;
+  ppoll: (set: Buffer, count: number, timeout: Buffer | null, mask: null) => number;
   poll: ((set: Buffer, count: number, timeoutMs: number) => number) & AsyncCallable;
-  read(fd: number, into: Buffer, bytes: number): number;
-  write(fd: number, from: Buffer, bytes: number): number;
-  ioctl(fd: number, request: number, argument: Buffer | null): number;
-  fcntl(fd: number, command: number, argument: number): number;
-  fallocate(fd: number, mode: number, offset: number, bytes: number): number;
-  lseek(fd: number, offset: number, whence: number): number;
-  flock(fd: number, operation: number): number;
+  read: (fd: number, into: Buffer, bytes: number) => number;
+  write: (fd: number, from: Buffer, bytes: number) => number;
+  ioctl: (fd: number, request: number, argument: Buffer | null) => number;
+  fcntl: (fd: number, command: number, argument: number) => number;
+  fallocate: (fd: number, mode: number, offset: number, bytes: number) => number;
+  lseek: (fd: number, offset: number, whence: number) => number;
+  flock: (fd: number, operation: number) => number;
   syncfs: ((fd: number) => number) & AsyncCallable;
 }
 
 let bound: Libc | undefined;
 
-/** The C library of this process, loaded on first use. Off_t is 64 bits wide in every declaration. */
+/**
+ * The C library of this process, loaded on first use. Off_t is 64 bits wide in every declaration.
+ */
 export function libc(): Libc {
   bound ??= bind();
   return bound;

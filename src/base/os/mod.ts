@@ -1,6 +1,7 @@
 /**
- * What Node does not offer of Linux, and the only code that calls the C library: mounting, waiting for a descriptor,
- * raw reads and writes, ioctl, holes in files, locks, syncing a file system, and the list of mounts.
+ * What Node does not offer of Linux, and the only code that calls the C library: mounting, waiting
+ * for a descriptor, raw reads and writes, ioctl, holes in files, locks, syncing a file system, and
+ * the list of mounts.
  */
 import * as posix from './constants.ts';
 

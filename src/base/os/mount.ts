@@ -21,7 +21,10 @@ export function mountFileSystem(request: MountRequest): void {
   }
 }
 
-/** umount2(2): false when nothing is mounted at `target`. `lazy` detaches it now and ends it when nobody uses it. */
+/**
+ * umount2(2): false when nothing is mounted at `target`. `lazy` detaches it now and ends it when
+ * nobody uses it.
+ */
 export function unmountFileSystem(target: string, options: { lazy: boolean }): boolean {
   if (libc().umount2(target, options.lazy ? MNT_DETACH : 0) === 0) return true;
   const errno = lastErrno();

@@ -13,7 +13,10 @@ export interface MountEntry {
   options: string[];
 }
 
-/** Parses the text of /proc/PID/mountinfo (its layout: proc(5)); a later mount on the same folder comes later. */
+/**
+ * Parses the text of /proc/PID/mountinfo (its layout: proc(5)); a later mount on the same folder
+ * comes later.
+ */
 export function parseMountinfo(text: string): MountEntry[] {
   const entries: MountEntry[] = [];
   for (const line of text.split('\n')) {
@@ -27,12 +30,18 @@ export function readMountinfo(): MountEntry[] {
   return parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'));
 }
 
-/** The mount whose root is exactly the absolute path `mountPoint`: the topmost of several, or undefined. */
+/**
+ * The mount whose root is exactly the absolute path `mountPoint`: the topmost of several, or
+ * undefined.
+ */
 export function findMount(mountPoint: string): MountEntry | undefined {
   return readMountinfo().findLast((entry) => entry.mountPoint === mountPoint);
 }
 
-/** Fields: id, parent, major:minor, root, mount point, options, any tags, "-", type, source, super options. */
+/**
+ * Fields: id, parent, major:minor, root, mount point, options, any tags, "-", type, source, super
+ * options.
+ */
 function parseLine(line: string): MountEntry {
   const fields = line.split(' ');
   const dash = fields.indexOf('-', 6);

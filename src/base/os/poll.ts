@@ -14,7 +14,10 @@ export class PollWaiter {
     this.#set.writeInt16LE(events, 4);
   }
 
-  /** Blocks this thread for up to `timeoutUs` (below one second): true when the descriptor has something to say. */
+  /**
+   * Blocks this thread for up to `timeoutUs` (below one second): true when the descriptor has
+   * something to say.
+   */
   wait(timeoutUs: number): boolean {
     this.#timeout.writeUInt32LE(timeoutUs * NANOSECONDS, 8);
     const count = this.#ppoll(this.#set, 1, this.#timeout, null);
@@ -25,7 +28,10 @@ export class PollWaiter {
     throw callError('wait for a descriptor', 'ppoll', errno);
   }
 
-  /** Waits on a worker thread for up to `timeoutMs` (-1: forever): true when the descriptor has something to say. */
+  /**
+   * Waits on a worker thread for up to `timeoutMs` (-1: forever): true when the descriptor has
+   * something to say.
+   */
   async waitAsync(timeoutMs: number): Promise<boolean> {
     const set = Buffer.from(this.#set);
     const count = await callAsync(libc().poll, set, 1, timeoutMs);

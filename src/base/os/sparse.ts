@@ -16,12 +16,18 @@ export function allocate(fd: number, offset: number, bytes: number): void {
   if (result < 0) throw callError(`allocate ${bytes} bytes at ${offset}`, 'fallocate', -result);
 }
 
-/** Where the first data at or behind `offset` starts, or -1 when there is none. Moves the file position. */
+/**
+ * Where the first data at or behind `offset` starts, or -1 when there is none. Moves the file
+ * position.
+ */
 export function seekData(fd: number, offset: number): number {
   return seek(fd, offset, SEEK_DATA);
 }
 
-/** Where the first hole at or behind `offset` starts (the end counts as one), or -1 when `offset` is behind the end. */
+/**
+ * Where the first hole at or behind `offset` starts (the end counts as one), or -1 when `offset` is
+ * behind the end.
+ */
 export function seekHole(fd: number, offset: number): number {
   return seek(fd, offset, SEEK_HOLE);
 }

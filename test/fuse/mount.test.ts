@@ -4,9 +4,9 @@ import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-
-import { canMount, Mounted, python, startPython } from '../../test/fuse/mounted.ts';
-import { findMount } from '../base/os/mod.ts';
+import { findMount } from '../../src/base/os/mod.ts';
+import { unmount } from '../../src/fuse/mod.ts';
+import { canMount, Mounted, python, startPython } from './mounted.ts';
 
 const MIB = 1 << 20;
 const NOBODY = 65_534;
@@ -23,7 +23,10 @@ describe.skipIf(!canMount)('a mounted file system in memory', () => {
       return (error as NodeJS.ErrnoException).code;
     }
   };
-  /** Runs Python with the path of the mount in M and asserts imported modules; prints "ok" at its end. */
+  /**
+   * Runs Python with the path of the mount in M and asserts imported modules; prints "ok" at its
+   * end.
+   */
   const runPython = async (program: string, uid?: number): Promise<void> => {
     const prelude = 'import os, sys, errno, mmap, fcntl, ctypes, subprocess\nM = sys.argv[1]\n';
     const run = await python(`${prelude}${program}\nprint("ok")`, [root], uid);
@@ -249,7 +252,7 @@ assert os.stat(M + "/open-to-all/mine").st_uid == ${NOBODY}
     );
   });
 
-  test('a killed caller leaves an fsync that never ends; a handled signal does not end it', async () => {
+  test('a killed caller leaves an endless fsync, a handled signal does not end it', async () => {
     const client = startPython(
       `
 import os, signal, sys, threading
@@ -285,7 +288,7 @@ print("fsync came back")
   });
 
   test('after the unmount the server ends by itself', async () => {
-    execFileSync('umount', [root]);
+    expect(unmount(root, { lazy: false })).toBe(true);
     expect(await mounted.next('end')).toBe('unmounted');
     expect(await mounted.exited).toBe(0);
   });
