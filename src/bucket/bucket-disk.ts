@@ -280,7 +280,7 @@ export class BucketDisk {
     await this.#exclusive(() => Promise.resolve());
     this.#check('sync');
     const ends = await this.#files.sync();
-    this.#index.setSynced(ends);
+    if (ends.size > 0) this.#index.setSynced(ends);
   }
 
   async #punch(location: PieceLocation): Promise<void> {

@@ -35,6 +35,8 @@ export class BucketFiles {
   readonly #options: BucketFilesOptions;
   readonly #pool: FilePool;
   readonly #ends = new Map<number, number>();
+  /** The ends that sync() returned last. */
+  readonly #synced = new Map<number, number>();
   #folderDirty = false;
 
   constructor(options: BucketFilesOptions) {
@@ -48,7 +50,10 @@ export class BucketFiles {
 
   /** Takes over what recovery found; what may not be synced will be by the next sync(). */
   async adopt(recovered: readonly RecoveredBucket[]): Promise<void> {
-    for (const { bucket, end } of recovered) this.#ends.set(bucket, end);
+    for (const { bucket, end, dirty } of recovered) {
+      this.#ends.set(bucket, end);
+      if (!dirty) this.#synced.set(bucket, end);
+    }
     if (this.#options.readOnly) return;
     for (const { bucket } of recovered.filter(({ dirty }) => dirty)) {
       this.#folderDirty = true;
@@ -93,9 +98,9 @@ export class BucketFiles {
     });
   }
 
-  /** Syncs what was written before the call; the ends up to which the buckets are synced then. */
+  /** Syncs what was written before the call; the new ends up to which buckets are synced then. */
   async sync(): Promise<ReadonlyMap<number, number>> {
-    const ends = new Map(this.#ends);
+    const ends = new Map([...this.#ends].filter(([at, end]) => this.#synced.get(at) !== end));
     const folder = this.#folderDirty;
     this.#folderDirty = false;
     const { bucketsFolder } = this.#options;
@@ -104,6 +109,7 @@ export class BucketFiles {
     const results = await Promise.allSettled(jobs);
     const failed = results.find((result) => result.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
+    for (const [bucket, end] of ends) this.#synced.set(bucket, end);
     return ends;
   }
 

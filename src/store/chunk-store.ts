@@ -86,18 +86,23 @@ export class ChunkStore {
     return removed;
   }
 
-  /** Disks that hold what was put on them: all that are neither missing nor down. */
+  /**
+   * The disks that the next sync() must return for all that was put before it to be durable: those
+   * that can be used, and those that took a piece since the last sync and went down after it.
+   */
   get inService(): DiskId[] {
     const { disks } = this.#parts();
-    return disks.all().flatMap(({ diskId }) => (disks.readable(diskId) ? [diskId] : []));
+    const ids = disks.all().map(({ diskId }) => diskId);
+    return ids.filter((id) => disks.readable(id) !== undefined || disks.isUnsynced(id));
   }
 
   /**
-   * Syncs all disks at once; those whose pieces are durable now. One that fails is down from then
-   * on: what was put since the last sync has to be put again, to find other disks for its pieces.
+   * Syncs all disks at once; those whose pieces are durable now. When one of {@link inService} is
+   * not among them, what was put since the last sync has to be put again, which finds other disks.
    */
   async sync(): Promise<Set<DiskId>> {
     const { disks } = this.#parts();
+    disks.takeUnsynced();
     const synced = new Set<DiskId>();
     const syncs = disks.all().map(async ({ diskId }) => {
       const disk = disks.readable(diskId);

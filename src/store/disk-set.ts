@@ -25,6 +25,8 @@ const CALLERS_FAULTS: readonly string[] = ['BAD_ARGUMENT', 'INVARIANT'];
 /** The disks of a store and their states. */
 export class DiskSet {
   readonly #slots = new Map<DiskId, DiskSlot>();
+  /** Disks that took pieces since a sync of them last began. */
+  readonly #unsynced = new Set<DiskId>();
   readonly #log: Log;
 
   constructor(disks: ReadonlyMap<DiskId, PieceDisk | undefined>, log: Log) {
@@ -54,6 +56,22 @@ export class DiskSet {
   readable(diskId: DiskId): PieceDisk | undefined {
     const slot = this.#slots.get(diskId);
     return slot?.status === 'up' || slot?.status === 'full' ? slot.disk : undefined;
+  }
+
+  /** A disk took pieces: until it is synced, they can be lost with it. */
+  wrote(diskId: DiskId): void {
+    this.#unsynced.add(diskId);
+  }
+
+  /** The disks that took pieces since the last call, also those that are down since. */
+  takeUnsynced(): Set<DiskId> {
+    const taken = new Set(this.#unsynced);
+    this.#unsynced.clear();
+    return taken;
+  }
+
+  isUnsynced(diskId: DiskId): boolean {
+    return this.#unsynced.has(diskId);
   }
 
   /** Draws the conclusion from a failed write: full or down; throws what is the caller's fault. */

@@ -69,8 +69,12 @@ async function scatterOnce(
     try {
       const disk = store.disks.writable(diskId);
       // It may have failed since the placement, in another call.
-      if (disk === undefined) for (const chunk of batch.chunks) again.add(chunk);
-      else await disk.append(batch.pieces);
+      if (disk === undefined) {
+        for (const chunk of batch.chunks) again.add(chunk);
+        return;
+      }
+      await disk.append(batch.pieces);
+      store.disks.wrote(diskId);
     } catch (error) {
       store.disks.writeFailed(diskId, error);
       for (const chunk of batch.chunks) again.add(chunk);

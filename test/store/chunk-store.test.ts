@@ -135,6 +135,20 @@ test('a disk whose sync fails is down, and putting again finds other disks', asy
   }
 });
 
+test('inService tells of a disk that went down with pieces that were never synced', async () => {
+  const disks = memoryDisks(3);
+  const store = storeOf(disks);
+  const chunks = Array.from({ length: 20 }, (_, at) => chunkOf(at, 3000, parseScheme('replica:2')));
+  await store.putMany(chunks);
+  disks[0]?.failing.set('append', ioError);
+  await store.putMany(chunks);
+  expect(store.inService).toEqual([1, 2, 3]);
+  expect(await store.sync()).toEqual(new Set([2, 3]));
+  await store.putMany(chunks);
+  expect(store.inService).toEqual([2, 3]);
+  expect(await store.sync()).toEqual(new Set([2, 3]));
+});
+
 test('get() names the pieces that keep it from reading', async () => {
   const disks = memoryDisks(3);
   const store = storeOf(disks);
