@@ -16,6 +16,8 @@ import type { NegotiatedInit } from './session.ts';
 import { negotiate, putInitOut, readInitOffer } from './session.ts';
 import type { CacheSeconds } from './wire.ts';
 
+/** How long stop() waits for the promises of requests that were taken. */
+const STOP_WAIT_MS = 5000;
 const DAY_SECONDS = 86_400;
 /** A request or reply with 1 MiB of payload, and its headers. */
 const BUFFER_BYTES: number = MIB + PAGE_BYTES;
@@ -82,7 +84,7 @@ export class FuseServer {
     return this.#negotiated;
   }
 
-  /** Serves until the mount is gone or stop() was called; then every request has its answer. */
+  /** Serves until the mount is gone or stop() was called. */
   async run(): Promise<LoopEnd> {
     // Whoever served before may have left requests, even INIT itself, without an answer. On a fresh
     // mount there are none, and kernels before 6.9 refuse: then what the dead process had read
@@ -91,7 +93,9 @@ export class FuseServer {
     if (!resent && this.#options.negotiated !== undefined)
       this.#options.log('warn', 'fuse.no-resend');
     const end = await this.#loop.run();
-    await this.#replies.idle();
+    // After an unmount the kernel wants no more answers. After stop() whoever takes over gets what
+    // is not answered in time sent again.
+    if (end === 'stopped') await this.#replies.idle(STOP_WAIT_MS);
     return end;
   }
 

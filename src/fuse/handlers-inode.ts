@@ -4,6 +4,7 @@ import type { HandlerDeps, HandlerList } from './handlers.ts';
 import { OPCODES } from './protocol.ts';
 import type { AnswerOptions } from './replies.ts';
 import { putAttrOut, putStatFs } from './wire.ts';
+import { putStatx } from './wire-statx.ts';
 
 const FORGET_ONE_BYTES = 16;
 
@@ -12,12 +13,17 @@ export function inodeHandlers({ vfs, request, replies, cache }: HandlerDeps): Ha
   const attr: AnswerOptions<Attr> = {
     encode: (reply, at, value) => putAttrOut(reply, at, value, cache),
   };
+  const statx: AnswerOptions<Attr> = {
+    encode: (reply, at, value) => putStatx(reply, at, value, cache),
+  };
   const statFs: AnswerOptions<StatFs> = { encode: putStatFs };
   const bytes: AnswerOptions<Buffer> = {
     encode: (reply, at, value) => value.copy(reply, at),
   };
   return [
     [OPCODES.GETATTR, () => replies.answer(request, vfs.getattr(request.ino), attr)],
+    // Linux 6.6, when somebody asks for the time of birth.
+    [OPCODES.STATX, () => replies.answer(request, vfs.getattr(request.ino), statx)],
     [
       OPCODES.SETATTR,
       () => {

@@ -49,11 +49,10 @@ export function createHandlers(deps: HandlerDeps): Handler[] {
  *   would remember for the life of the mount, beyond a restart of this process with a version that
  *   can.
  * - IOCTL: ENOTTY, what an ioctl that nobody knows gives.
- * - ENOSYS by the table: COPY_FILE_RANGE(_64) (the kernel copies through the page cache), STATX (it
- *   asks GETATTR; no btime), POLL (always ready, as regular files are), BMAP (no block list),
- *   SYNCFS (not sent to plain FUSE mounts: sync(2) does not reach us), GETLK, SETLK, SETLKW (not
- *   sent: locks are the kernel's), ACCESS (not sent with default_permissions), SETUPMAPPING,
- *   REMOVEMAPPING (DAX only).
+ * - ENOSYS by the table: COPY_FILE_RANGE(_64) (the kernel copies through the page cache), POLL
+ *   (always ready, as regular files are), BMAP (no block list), SYNCFS (not sent to plain FUSE
+ *   mounts: sync(2) does not reach us), GETLK, SETLK, SETLKW (not sent: locks are the kernel's),
+ *   ACCESS (not sent with default_permissions), SETUPMAPPING, REMOVEMAPPING (DAX only).
  */
 function refusals({ request, replies, vfs }: HandlerDeps): HandlerList {
   return [

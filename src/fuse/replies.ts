@@ -74,10 +74,16 @@ export class Replies {
     return this.#pending.size;
   }
 
-  /** Resolves when no request waits for a promise. */
-  idle(): Promise<void> {
+  /** Resolves when no request waits for a promise, or after `timeoutMs`. */
+  idle(timeoutMs: number): Promise<void> {
     if (this.#pending.size === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#idleWaiters.push(resolve));
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs);
+      this.#idleWaiters.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
   }
 
   /** Answers with what a file system method returned, now or when it resolves. */

@@ -19,6 +19,7 @@ import {
   putStatFs,
   putU64,
 } from './wire.ts';
+import { putStatx } from './wire-statx.ts';
 
 const CACHE = { entry: 60, attr: 30, negative: 10 };
 const ATTR: Attr = {
@@ -84,6 +85,25 @@ describe('replies', () => {
     expect(at.readBigInt64LE(40)).toBe(0x1_0000_0000n);
     const words = [48, 52, 56, 60, 64, 68, 72, 76, 80, 84].map((offset) => at.readUInt32LE(offset));
     expect(words).toEqual([999_999_999, 5, 6, 0o100644, 3, 1000, 1001, 0x801, 4096, 0]);
+  });
+
+  test('statx carries the time of birth and the device in two numbers', () => {
+    const at = Buffer.alloc(288, 0xee);
+    const attr = { ...ATTR, btimeSec: 12, btimeNsec: 13, rdev: 0xabc1_23ef };
+    expect(putStatx(at, 0, attr, CACHE)).toBe(288);
+    expect([getU64(at, 0), getU64(at, 8), at.readUInt32LE(32)]).toEqual([30, 0, 0xfff]);
+    expect([48, 52, 56].map((offset) => at.readUInt32LE(offset))).toEqual([3, 1000, 1001]);
+    expect([at.readUInt16LE(60), at.readUInt16LE(62)]).toEqual([0o100644, 0]);
+    expect([64, 72, 80, 88].map((offset) => getU64(at, offset))).toEqual([
+      ATTR.ino,
+      ATTR.sizeBytes,
+      77,
+      0,
+    ]);
+    expect([96, 112, 128, 144].map((offset) => getI64(at, offset))).toEqual([1, 12, 2 ** 32, -2]);
+    expect([120, 160, 164, 168].map((offset) => at.readUInt32LE(offset))).toEqual([
+      13, 0x123, 0xa_bcef, 0,
+    ]);
   });
 
   test('an entry carries its timeouts, a missing name inode 0', () => {

@@ -235,6 +235,24 @@ assert os.stat(M + "/open-to-all/mine").st_uid == ${NOBODY}
     expect(await fs.readFile(path('unknown'), 'utf8')).toBe('now known');
   });
 
+  test('what the kernel remembers can be invalidated', async () => {
+    await fs.writeFile(path('known'), 'x');
+    await fs.stat(path('known'));
+    const before = await mounted.stats();
+    process.kill(mounted.pid, 'SIGUSR1');
+    expect(await mounted.next('invalidated')).toEqual([true, false, true]);
+    await fs.stat(path('known'));
+    const after = await mounted.stats();
+    expect(after['LOOKUP']?.count).toBeGreaterThan(before['LOOKUP']?.count ?? 0);
+  });
+
+  test('the time of birth is there for who asks', async () => {
+    await fs.writeFile(path('born'), 'x');
+    const birth = Number(execFileSync('stat', ['-c', '%W', path('born')], { encoding: 'utf8' }));
+    const { mtimeMs } = await fs.stat(path('born'));
+    expect(Math.abs(birth - mtimeMs / 1000)).toBeLessThan(60);
+  });
+
   test('answers that come as promises are the same', async () => {
     const content = Buffer.alloc(3 * MIB, 'late');
     await fs.mkdir(path('late-folder'));

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -17,6 +17,7 @@ export interface MountEvent {
   ready?: number;
   stats?: Record<string, OperationCount>;
   end?: string;
+  invalidated?: boolean[];
 }
 
 /**
@@ -34,11 +35,12 @@ export class Mounted {
   pid = 0;
   readonly exited: Promise<number | null>;
 
-  private constructor(role: 'direct' | 'supervised') {
+  private constructor(role: 'direct' | 'supervised', dieInInit: boolean) {
     if (!existsSync(PROGRAM)) throw new Error(`Cannot mount: ${PROGRAM} is missing, build first`);
     this.#folder = mkdtempSync(join(tmpdir(), 'dfs-fuse-'));
     this.mountPoint = join(this.#folder, 'mnt');
     mkdirSync(this.mountPoint);
+    if (dieInInit) writeFileSync(join(this.#folder, 'die-in-init'), 'before');
     process.on('exit', this.#cleanUp);
     const args = [PROGRAM, role, this.mountPoint, this.#folder];
     this.#child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -52,8 +54,11 @@ export class Mounted {
     });
   }
 
-  static async start(role: 'direct' | 'supervised'): Promise<Mounted> {
-    const mounted = new Mounted(role);
+  static async start(
+    role: 'direct' | 'supervised',
+    options: { dieInInit: boolean } = { dieInInit: false },
+  ): Promise<Mounted> {
+    const mounted = new Mounted(role, options.dieInInit);
     await mounted.next('ready');
     return mounted;
   }

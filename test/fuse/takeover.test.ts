@@ -98,6 +98,14 @@ describe.skipIf(!canMount)('a supervised mount', () => {
     expect(await mounted.exited).toBe(0);
   });
 
+  test('a daemon that dies in INIT, before or after it stored it, is no harm', async () => {
+    mounted = await Mounted.start('supervised', { dieInInit: true });
+    await fs.writeFile(join(mounted.mountPoint, 'file'), 'served');
+    expect(await fs.readFile(join(mounted.mountPoint, 'file'), 'utf8')).toBe('served');
+    expect(unmount(mounted.mountPoint, { lazy: false })).toBe(true);
+    expect(await mounted.next('end')).toBe('unmounted');
+  });
+
   test('the daemon goes on serving after a kill -9 of the supervisor', async () => {
     mounted = await Mounted.start('supervised');
     process.kill(mounted.supervisorPid, 'SIGKILL');

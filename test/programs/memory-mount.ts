@@ -5,13 +5,16 @@
  *     memory-mount.js supervised MOUNTPOINT DIR  mounts and starts daemons; DIR keeps what outlives
  *     them
  *
+ * A file die-in-init in DIR makes the next daemons die before and after they store what INIT agreed
+ * on. On SIGUSR1 the name "known" and the attributes of the root are invalidated.
  * Prints one JSON line an event: { ready: pid } when a daemon serves, { stats } on SIGUSR2, { end }
  * at the end.
  */
-import { existsSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { ROOT_INO } from '../../src/base/ids.ts';
 import { createLog } from '../../src/base/log.ts';
 import type { NegotiatedInit } from '../../src/fuse/mod.ts';
 import { FuseServer, mountFuse, openDevice, runSupervisor } from '../../src/fuse/mod.ts';
@@ -26,11 +29,34 @@ function say(event: Record<string, unknown>): void {
 
 async function serve(server: FuseServer): Promise<void> {
   process.on('SIGUSR2', () => say({ stats: server.stats() }));
+  process.on('SIGUSR1', () => void invalidate(server));
   const running = server.run();
   process.send?.('ready');
   say({ ready: process.pid });
   say({ end: await running });
   process.exit(0);
+}
+
+async function invalidate(server: FuseServer): Promise<void> {
+  const entry = await server.notifier.invalidateEntry(ROOT_INO, Buffer.from('known'));
+  const absent = await server.notifier.invalidateEntry(ROOT_INO, Buffer.from('never seen'));
+  const inode = await server.notifier.invalidateInode(ROOT_INO, -1, 0);
+  say({ invalidated: [entry, absent, inode] });
+}
+
+/** Dies in the first INIT before it is stored, in the second after. */
+function storeInit(folder: string, store: () => void): void {
+  const order = join(folder, 'die-in-init');
+  const dies = existsSync(order) ? readFileSync(order, 'utf8') : '';
+  if (dies === 'before') {
+    writeFileSync(order, 'after');
+    process.kill(process.pid, 'SIGKILL');
+  }
+  store();
+  if (dies === 'after') {
+    rmSync(order);
+    process.kill(process.pid, 'SIGKILL');
+  }
 }
 
 async function serveAsDaemon(folder: string): Promise<void> {
@@ -45,7 +71,7 @@ async function serveAsDaemon(folder: string): Promise<void> {
     vfs: new MemoryVfs({ journal: join(folder, 'journal') }),
     log,
     ...negotiated,
-    onInit: (init) => writeFileSync(path, JSON.stringify(init)),
+    onInit: (init) => storeInit(folder, () => writeFileSync(path, JSON.stringify(init))),
   });
   await serve(server);
 }
