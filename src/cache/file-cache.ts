@@ -103,12 +103,24 @@ export class FileCache implements CutSource {
     return this.#oldestDirtyMs;
   }
 
-  /** Makes folders, finds what an earlier process left and takes up its dirty files. */
-  open(openEpoch: Epoch): void {
+  /**
+   * Makes folders, finds what an earlier process left and takes up its dirty files. Without `keepClean` cached blocks
+   * that are not dirty are not trusted and go.
+   */
+  open(openEpoch: Epoch, options: { keepClean: boolean }): void {
     this.#openEpoch = openEpoch;
     this.#layout.prepare();
-    for (const { ino } of this.#meta.dirtyInodes()) this.#takeUp(ino);
+    const dirty = this.#meta.dirtyInodes();
+    if (!options.keepClean) this.#removeClean(new Set(dirty.map(({ ino }) => ino)));
+    for (const { ino } of dirty) this.#takeUp(ino);
     this.#evictor.scan();
+  }
+
+  /** After a power cut clean blocks may not be what they were: nobody synced them. */
+  #removeClean(dirty: ReadonlySet<Ino>): void {
+    for (const ino of this.#layout.inodes()) {
+      if (!dirty.has(ino)) unlinkSync(this.#layout.file(ino));
+    }
   }
 
   /**
@@ -571,9 +583,7 @@ export class FileCache implements CutSource {
   grown(): Inode[] {
     const inodes: Inode[] = [];
     for (const file of this.#files.values()) {
-      if (!file.grown) continue;
-      file.grown = false;
-      inodes.push(file.inode);
+      if (file.grown) inodes.push(file.inode);
     }
     return inodes;
   }
@@ -583,6 +593,7 @@ export class FileCache implements CutSource {
     assert(epoch === this.#openEpoch, `cut of epoch ${epoch} while ${this.#openEpoch} is open`);
     const frozen: FrozenFile[] = [];
     for (const file of this.#files.values()) {
+      file.grown = false;
       if (file.dirty.isEmpty) continue;
       frozen.push(this.#freezeFile(file));
       this.#frozen.set(file.ino, file);

@@ -1,5 +1,14 @@
 /**
  * The commit: a crash-consistent cut of the whole volume, its dirty ranges cut into chunks and stored, and the epoch
- * published on the disks. It asks the cache for the bytes of the cut through an interface of its own.
+ * published on the disks. It asks the cache for the bytes of the cut through an interface of its own. The committed
+ * side of the volume, with its disks, lives here as well.
  */
+export type { ReadRange } from './capture-reader.ts';
+export type { CommitBackend, CommitProgress, CommitStatus } from './committer.ts';
+export { Committer } from './committer.ts';
 export type { CapturedRange, CutSource, FrozenFile } from './cut-source.ts';
+export type { Segment } from './segments.ts';
+export type { FetchOrder, VolumeHead } from './volume.ts';
+export { Volume } from './volume.ts';
+export type { VolumeDisk } from './volume-disk.ts';
+export { diskPaths } from './volume-disk.ts';

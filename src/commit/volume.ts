@@ -181,11 +181,13 @@ export class Volume implements CommitBackend {
       previous: recordId,
       body,
     });
-    // Invariant 2: one parallel round. A disk counts when both its pieces and its record are synced.
-    const downBefore = this.chunks.downCount;
-    const [logged] = await Promise.all([this.#logs.append(record), this.chunks.sync()]);
-    if (this.chunks.downCount > downBefore) {
-      throw new DfsError('UNAVAILABLE', `Cannot publish epoch ${epoch}: a disk failed while syncing`);
+    // Invariant 2: one parallel round. Pieces are on all disks that were in service when they were put.
+    const inService = this.chunks.inService;
+    const [logged, synced] = await Promise.all([this.#logs.append(record), this.chunks.sync()]);
+    const lost = inService.filter((id) => !synced.has(id));
+    if (lost.length > 0) {
+      const state = `disk ${lost.join(', ')} failed while it was synced`;
+      throw new DfsError('UNAVAILABLE', `Cannot publish epoch ${epoch}: ${state}`);
     }
     const needed = Math.min(survives(this.#scheme) + 1, this.map.disks.length);
     if (logged.size < needed) {

@@ -2,10 +2,11 @@ import { rmSync } from 'node:fs';
 import type Database from 'better-sqlite3';
 import { ByteReader } from '../base/bytes.ts';
 import { DfsError } from '../base/errors.ts';
-import type { ChunkId, Epoch, Ino } from '../base/ids.ts';
+import { type ChunkId, type Epoch, type Ino, ROOT_INO } from '../base/ids.ts';
 import type { EpochRecordHeader } from './epoch-record-format.ts';
 import { NO_RECORD_ID } from './epoch-record-format.ts';
 import type { Extent } from './extent-table.ts';
+import { S_IFDIR, S_IFMT } from './inode.ts';
 import type { MetaOp } from './ops.ts';
 import { decodeOp } from './ops-codec.ts';
 import { COMMITTED_SCHEMA } from './schema.ts';
@@ -30,6 +31,9 @@ export interface ChunkRow {
   scheme: string;
   refs: number;
 }
+
+/** Examples given of each kind of inconsistency. */
+const INCONSISTENCIES_MAX = 20;
 
 /**
  * The metadata exactly as the newest published epoch has it: the state machine fed with epoch records and nothing
@@ -108,23 +112,68 @@ export class CommittedMeta {
     return this.state.extents.overlapping(ino, 0, Number.MAX_SAFE_INTEGER);
   }
 
-  /** Files that name a chunk, as paths from the root, at most `limit`. */
-  pathsOf(chunk: ChunkId, limit: number): string[] {
-    const inos = this.#sql.inosOf.all(chunk, limit) as { ino: Ino }[];
-    return inos.map(({ ino }) => this.path(ino));
+  /** For each of the chunks, in hex, the paths of the files that name it. Reads all names once. */
+  pathsByChunk(chunks: ChunkId[]): Map<string, string[]> {
+    const found = new Map<string, string[]>();
+    if (chunks.length === 0) return found;
+    const names = new Map<Ino, { parent: Ino; name: Buffer }>();
+    for (const { ino, parent, name } of this.#sql.names.iterate() as IterableIterator<{
+      ino: Ino;
+      parent: Ino;
+      name: Buffer;
+    }>) {
+      names.set(ino, { parent, name });
+    }
+    for (const chunk of chunks) {
+      const inos = this.#sql.inosOf.all(chunk) as { ino: Ino }[];
+      found.set(
+        chunk.toString('hex'),
+        inos.map(({ ino }) => pathOf(ino, names)),
+      );
+    }
+    return found;
   }
 
-  /** One path of an inode from the root; "(inode 12)" when it has no name. */
-  path(ino: Ino): string {
-    const names: string[] = [];
-    let at = ino;
-    while (at !== 1) {
-      const row = this.#sql.nameOf.get(at) as { parent: Ino; name: Buffer } | undefined;
-      if (row === undefined) return `(inode ${ino})`;
-      names.unshift(row.name.toString('utf8'));
-      at = row.parent;
-    }
-    return `/${names.join('/')}`;
+  /** What the metadata says that cannot be; nothing for a sound state. */
+  inconsistencies(): string[] {
+    const checks: [string, string][] = [
+      [
+        'entry "%" of a folder names an inode that is not there',
+        `select quote(d.name) as what from dentry d left join inode i on i.ino = d.ino
+         where i.ino is null`,
+      ],
+      [
+        'inode % has no name and is not an orphan',
+        `select i.ino as what from inode i where i.ino <> 1
+         and not exists (select 1 from orphan o where o.ino = i.ino)
+         and i.ino not in (select ino from dentry)`,
+      ],
+      [
+        'inode % has a wrong number of links',
+        `select i.ino as what from inode i join (select ino, count(*) as names from dentry group by ino) d
+         on d.ino = i.ino where (i.mode & ${S_IFMT}) <> ${S_IFDIR} and i.nlink <> d.names`,
+      ],
+      [
+        'an extent of inode % names a chunk that is not known',
+        `select e.ino as what from extent e left join chunk c on c.id = e.chunk where c.id is null`,
+      ],
+      [
+        'an extent of inode % reaches beyond its chunk',
+        `select e.ino as what from extent e join chunk c on c.id = e.chunk
+         where e.chunkoffset + e.length > c.length`,
+      ],
+      [
+        'chunk % has a wrong number of references',
+        `select hex(c.id) as what from chunk c
+         left join (select chunk, count(*) as uses from extent group by chunk) e on e.chunk = c.id
+         where c.refs <> coalesce(e.uses, 0)`,
+      ],
+    ];
+    return checks.flatMap(([text, sql]) =>
+      (this.db.prepare(`${sql} limit ${INCONSISTENCIES_MAX}`).all() as { what: unknown }[]).map(
+        ({ what }) => text.replace('%', String(what)),
+      ),
+    );
   }
 
   /** Writes a consistent copy to `target`, which must not exist. */
@@ -149,6 +198,18 @@ export class CommittedMeta {
   close(): void {
     this.db.close();
   }
+}
+
+/** One path of an inode from the root; "(inode 12)" when it has no name. */
+function pathOf(ino: Ino, names: Map<Ino, { parent: Ino; name: Buffer }>): string {
+  const parts: string[] = [];
+  for (let at = ino; at !== ROOT_INO; ) {
+    const entry = names.get(at);
+    if (entry === undefined) return `(inode ${ino})`;
+    parts.unshift(entry.name.toString('utf8'));
+    at = entry.parent;
+  }
+  return `/${parts.join('/')}`;
 }
 
 /** The operations in the body of an epoch record. */
@@ -180,7 +241,7 @@ function prepare(db: Database.Database) {
       .raw(),
     extentTotal: db.prepare('select sum(length) from extent').raw(),
     byScheme: db.prepare('select scheme, sum(length) as bytes from chunk group by scheme'),
-    inosOf: db.prepare('select distinct ino from extent where chunk = ? limit ?'),
-    nameOf: db.prepare('select parent, name from dentry where ino = ? limit 1'),
+    inosOf: db.prepare('select distinct ino from extent where chunk = ?'),
+    names: db.prepare('select ino, parent, name from dentry'),
   };
 }

@@ -6,7 +6,7 @@ import { isLogLong, openDatabase, sqliteError } from './database.ts';
 import type { Inode } from './inode.ts';
 import type { ExtentRange, MetaOp, Time } from './ops.ts';
 import { decodeOp, encodeOp } from './ops-codec.ts';
-import { LIVE_SCHEMA } from './schema.ts';
+import { LIVE_SCHEMA, STATE_TABLES } from './schema.ts';
 import { MetaState } from './state.ts';
 import { WalSync } from './wal-sync.ts';
 
@@ -279,6 +279,38 @@ export class LiveMeta {
     });
     this.#committedSeq = seq;
     for (const [ino, last] of this.#pending) if (last <= seq) this.#pending.delete(ino);
+  }
+
+  /**
+   * Makes the live state the committed one plus the journal behind it: after a crash between an epoch's publishing and
+   * the end of {@link publishDone}, and when a power cut took the newest operations from here but not from the disks.
+   * `committedPath` is a database that stands at `head`. One transaction.
+   */
+  rebase(committedPath: string, head: { epoch: Epoch; seq: number }): void {
+    const later = [...this.journal(head.seq)];
+    this.#db.prepare('attach ? as committed').run(committedPath);
+    try {
+      this.#atomically(() => {
+        for (const table of STATE_TABLES) {
+          this.#db.exec(`delete from main.${table}; insert into main.${table}
+            select * from committed.${table}`);
+        }
+        this.#inodes.clear();
+        this.#pinned.clear();
+        for (const { op } of later) this.state.apply(op);
+        this.#sql.dropJournal.run(head.seq);
+        this.#sql.dropDirty.run(head.epoch);
+        this.setLocal('committedEpoch', head.epoch);
+        this.setLocal('committedSeq', head.seq);
+      });
+    } finally {
+      this.#db.exec('detach committed');
+    }
+    this.#committedSeq = head.seq;
+    this.#lastSeq = Math.max(this.#lastSeq, head.seq);
+    this.#nextIno = Math.max(this.#nextIno, this.state.inoMax() + 1);
+    this.#pending.clear();
+    for (const { seq, op } of later) this.#note(op, seq);
   }
 
   /** Operations of the journal in order. */

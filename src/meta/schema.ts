@@ -29,6 +29,9 @@ create table if not exists extent (
 create table if not exists orphan (ino integer primary key) strict;
 `;
 
+/** The tables of {@link STATE_SCHEMA}. */
+export const STATE_TABLES = ['inode', 'dentry', 'symlink', 'xattr', 'extent', 'orphan'] as const;
+
 /** What only the live database has: the operations not committed yet, and what is needed after a crash. */
 export const LIVE_SCHEMA = `
 create table if not exists journal (seq integer primary key, op blob not null) strict;

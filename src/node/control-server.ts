@@ -1,0 +1,116 @@
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { DfsError } from '../base/errors.ts';
+import type { Ino } from '../base/ids.ts';
+import type { Log } from '../base/log.ts';
+import type { OperationCount } from '../fuse/mod.ts';
+import type { LiveVolume } from './live-volume.ts';
+import { packError } from './rpc.ts';
+import { liveStatus } from './status.ts';
+
+export interface ControlOptions {
+  socket: string;
+  home: string;
+  mountPoint: string;
+  volume: LiveVolume;
+  operations: () => Record<string, OperationCount>;
+  /** Whether the unmount that follows commits once more. */
+  onUnmount: (options: { commit: boolean }) => void;
+  log: Log;
+}
+
+/** Writes one line of a streamed answer. */
+type Say = (event: object) => void;
+type Route = (query: URLSearchParams, say: Say) => unknown;
+
+const PROGRESS_MS = 200;
+
+/**
+ * The control API of a mounted volume: HTTP and JSON over a unix socket that only its owner can open. Answers are one
+ * JSON object; those of POST are lines of JSON, the last of which has `done` or `error` (docs/control-api.md).
+ */
+export class ControlServer {
+  readonly #options: ControlOptions;
+  readonly #server: Server;
+  readonly #routes: Record<string, Route>;
+
+  constructor(options: ControlOptions) {
+    this.#options = options;
+    const { volume, home, mountPoint, operations, onUnmount } = options;
+    this.#routes = {
+      'GET /status': () => liveStatus(volume, { home, mountPoint }),
+      'GET /stats': () => ({ operations: operations(), cache: volume.cache.counters }),
+      'GET /receipt': (query) => volume.receipt(inoOf(query)),
+      'GET /locate': async (query) => ({
+        receipt: volume.receipt(inoOf(query)),
+        extents: await volume.store.locate(
+          volume.meta.state.extents.overlapping(inoOf(query), 0, Number.MAX_SAFE_INTEGER),
+        ),
+      }),
+      'POST /commit': (_query, say) => this.#commit(say),
+      'POST /fsck': (_query, say) => volume.store.fsck((progress) => say({ progress })),
+      'POST /unmount': (query) => onUnmount({ commit: query.get('commit') !== 'false' }),
+    };
+    this.#server = createServer((request, response) => void this.#serve(request, response));
+  }
+
+  async listen(): Promise<void> {
+    const { socket } = this.#options;
+    rmSync(socket, { force: true });
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(socket, resolve);
+    });
+    chmodSync(socket, 0o600);
+  }
+
+  async #commit(say: Say): Promise<{ epoch: number }> {
+    const { committer } = this.#options.volume;
+    const timer = setInterval(() => say({ progress: committer.status.running ?? null }), PROGRESS_MS);
+    try {
+      return { epoch: await committer.commit() };
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? '/', 'http://localhost');
+    const route = this.#routes[`${request.method} ${url.pathname}`];
+    const streams = request.method === 'POST';
+    const say: Say = (event) => void response.write(`${JSON.stringify(event)}\n`);
+    try {
+      if (route === undefined) {
+        throw new DfsError('NOT_FOUND', `Cannot serve ${request.method} ${url.pathname}: no such call`);
+      }
+      if (streams) response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+      const result = await route(url.searchParams, say);
+      if (streams) say({ done: result ?? {} });
+      else {
+        response.writeHead(200, { 'content-type': 'application/json' });
+        response.write(JSON.stringify(result));
+      }
+    } catch (error) {
+      const packed = packError(error);
+      this.#options.log('warn', 'control call failed', { url: url.pathname, ...packed });
+      if (streams && response.headersSent) say({ error: packed });
+      else {
+        response.writeHead(packed.code === 'BAD_ARGUMENT' ? 400 : 500);
+        response.write(JSON.stringify({ error: packed }));
+      }
+    }
+    response.end();
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+    rmSync(this.#options.socket, { force: true });
+  }
+}
+
+function inoOf(query: URLSearchParams): Ino {
+  const ino = Number(query.get('ino'));
+  if (Number.isSafeInteger(ino) && ino > 0) return ino as Ino;
+  throw new DfsError('BAD_ARGUMENT', `Cannot use inode "${query.get('ino')}": it is no inode number`);
+}

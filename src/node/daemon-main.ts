@@ -1,0 +1,94 @@
+/** The daemon: serves one volume on the descriptor it was given (3), under the lock it was given (4). */
+import { existsSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { DfsError, InvariantError, messageOf } from '../base/errors.ts';
+import { createLog } from '../base/log.ts';
+import { FuseServer, type NegotiatedInit, unmount } from '../fuse/mod.ts';
+import { ControlServer } from './control-server.ts';
+import { homePaths, requireConfig } from './home.ts';
+import { LiveVolume } from './live-volume.ts';
+import type { MountRequest } from './mount-main.ts';
+import { packError } from './rpc.ts';
+
+const DEVICE_FD = 3;
+const EXIT_INVARIANT = 70;
+/** Errors that another try will not mend. */
+const FINAL_CODES = ['BAD_ARGUMENT', 'CORRUPT', 'NEWER_FORMAT', 'FOREIGN', 'NOT_FOUND', 'UNAVAILABLE'];
+
+const request = JSON.parse(process.argv[2] ?? '{}') as MountRequest;
+const paths = homePaths(request.home);
+const log = createLog((line) => void writeSync(2, line), request.verbose ? 'debug' : 'info');
+
+function die(error: unknown): never {
+  log('error', 'the daemon ends', {
+    message: messageOf(error),
+    stack: error instanceof Error ? error.stack : undefined,
+  });
+  process.exit(error instanceof InvariantError ? EXIT_INVARIANT : 1);
+}
+
+process.on('uncaughtException', die);
+process.on('unhandledRejection', die);
+// A supervisor that dies takes the channel with it; the daemon has the descriptor as well and goes on.
+process.on('disconnect', () => log('warn', 'the supervisor is gone'));
+
+async function openVolume(): Promise<LiveVolume> {
+  try {
+    const config = await requireConfig(request.home);
+    const { home, mode = config.mode, readOnly } = request;
+    return await LiveVolume.open({ home, config, mode, readOnly, log, onDeath: die });
+  } catch (error) {
+    const isTakeover = existsSync(paths.session);
+    const isFinal = error instanceof DfsError && FINAL_CODES.includes(error.code);
+    if (isTakeover || !isFinal) throw error;
+    writeFileSync(paths.failure, JSON.stringify(packError(error)));
+    unmount(request.mountPoint, { lazy: true });
+    process.exit(0);
+  }
+}
+
+const volume = await openVolume();
+let commitAtEnd = true;
+const server = new FuseServer({
+  fd: DEVICE_FD,
+  vfs: volume.fileSystem,
+  log,
+  ...(existsSync(paths.session)
+    ? { negotiated: JSON.parse(readFileSync(paths.session, 'utf8')) as NegotiatedInit }
+    : {}),
+  onInit: (negotiated) => {
+    volume.fileSystem.mounted();
+    writeFileSync(paths.session, JSON.stringify(negotiated), { mode: 0o600 });
+  },
+});
+const control = new ControlServer({
+  socket: paths.socket,
+  home: request.home,
+  mountPoint: request.mountPoint,
+  volume,
+  operations: () => server.stats(),
+  onUnmount: ({ commit }) => {
+    commitAtEnd = commit;
+  },
+  log,
+});
+await control.listen();
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.on(signal, () => {
+    log('info', 'stopping', { signal });
+    unmount(request.mountPoint, { lazy: true });
+    server.stop();
+  });
+}
+const running = server.run();
+process.send?.('ready');
+log('info', 'serving', { mountPoint: request.mountPoint, epoch: volume.meta.committedEpoch });
+const end = await running;
+log('info', 'the mount has ended', { end });
+rmSync(paths.session, { force: true });
+try {
+  await volume.close({ commit: commitAtEnd });
+} catch (error) {
+  log('error', 'not everything is committed; it stays in the cache', { message: messageOf(error) });
+}
+await control.close();
+process.exit(0);

@@ -1,0 +1,182 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DfsError } from '../base/errors.ts';
+import type { DiskId, Epoch, Ino } from '../base/ids.ts';
+import { GIB } from '../base/limits.ts';
+import type { Log } from '../base/log.ts';
+import { FileCache } from '../cache/mod.ts';
+import { Committer } from '../commit/mod.ts';
+import { LiveMeta } from '../meta/mod.ts';
+import { FileSystem } from '../vfs/mod.ts';
+import type { Config } from './config.ts';
+import { homePaths } from './home.ts';
+import { type Receipt, Receipts } from './receipts.ts';
+import { StoreClient } from './store-client.ts';
+import type { VolumeReport } from './volume-report.ts';
+
+export interface LiveVolumeOptions {
+  home: string;
+  config: Config;
+  mode: 'weak' | 'strong';
+  readOnly: boolean;
+  log: Log;
+  /** The store's thread died. */
+  onDeath: (error: unknown) => void;
+}
+
+const REPORT_MS = 5000;
+const DIRTY_BYTES_MAX: number = GIB / 4;
+
+/** A volume that is being served: everything of one node, wired together. */
+export class LiveVolume {
+  readonly fileSystem: FileSystem;
+  readonly committer: Committer;
+  readonly cache: FileCache;
+  readonly meta: LiveMeta;
+  readonly store: StoreClient;
+  readonly receipts: Receipts;
+  readonly mode: 'weak' | 'strong';
+  readonly readOnly: boolean;
+  #report: VolumeReport;
+  #timer: NodeJS.Timeout;
+
+  private constructor(parts: {
+    options: LiveVolumeOptions;
+    meta: LiveMeta;
+    cache: FileCache;
+    store: StoreClient;
+    firstEpoch: Epoch;
+    report: VolumeReport;
+  }) {
+    const { options, meta, cache, store, firstEpoch, report } = parts;
+    const { log, config, mode, readOnly } = options;
+    this.mode = mode;
+    this.readOnly = readOnly;
+    this.meta = meta;
+    this.cache = cache;
+    this.store = store;
+    this.#report = report;
+    this.committer = new Committer({
+      meta,
+      cache,
+      backend: store,
+      firstEpoch,
+      intervalMs: config.commitIntervalMs,
+      dirtyBytesMax: Math.min(DIRTY_BYTES_MAX, Math.floor(config.cacheBytes / 4)),
+      log,
+    });
+    this.receipts = new Receipts({
+      meta,
+      cache,
+      committer: this.committer,
+      scheme: () => this.#report.scheme,
+    });
+    this.fileSystem = new FileSystem({
+      meta,
+      cache,
+      readOnly,
+      log,
+      durability: {
+        mode,
+        commit: () => this.committer.commit(),
+        receipt: (ino) => this.receipts.text(ino),
+      },
+      capacity: () => ({
+        totalBytes: this.#report.capacityBytes,
+        freeBytes: Math.max(0, this.#report.freeBytes - this.cache.dirtyBytes),
+      }),
+    });
+    if (!readOnly) this.committer.start();
+    this.#timer = setInterval(() => void this.refresh().catch(() => undefined), REPORT_MS);
+    this.#timer.unref();
+  }
+
+  static async open(options: LiveVolumeOptions): Promise<LiveVolume> {
+    const { home, config, readOnly, log, onDeath } = options;
+    const paths = homePaths(home);
+    let cache: FileCache | undefined;
+    const store = new StoreClient({
+      home,
+      volumeUuid: config.volumeUuid,
+      disks: config.disks.map(({ id, path }) => ({ id: id as DiskId, path })),
+      readOnly,
+      log,
+      capture: (ranges) => {
+        if (cache === undefined) throw new DfsError('INVARIANT', 'a capture before the cache is open');
+        const from = cache;
+        return ranges.map(({ ino, start, end }) => from.capture(ino, start, end));
+      },
+      onDeath,
+    });
+    const head = await store.open();
+    if (!existsSync(paths.meta)) {
+      const hint = 'what was not committed is lost; build a new HOME with "dfsctl recover"';
+      throw new DfsError('NOT_FOUND', `Cannot open ${home}: meta.sqlite is not there; ${hint}`);
+    }
+    const meta = new LiveMeta(paths.meta);
+    if (meta.committedEpoch > head.epoch) {
+      const state = `HOME is at epoch ${meta.committedEpoch}, its disks end at ${head.epoch}`;
+      throw new DfsError('CORRUPT', `Cannot open ${home}: ${state}; are these its disks?`);
+    }
+    if (meta.committedEpoch < head.epoch || meta.lastSeq < head.seq) {
+      log('info', 'taking over an epoch from the disks', { epoch: head.epoch });
+      meta.rebase(paths.committed, head);
+    }
+    cache = new FileCache({
+      folder: paths.cache,
+      meta,
+      limitBytes: config.cacheBytes,
+      fetch: (request) => store.fetch(request),
+      relieve: () => volume.committer.commit().then(() => undefined),
+      log,
+    });
+    cache.open(head.nextEpoch, { keepClean: isSameBoot(home) });
+    const report = await store.report();
+    const volume: LiveVolume = new LiveVolume({
+      options,
+      meta,
+      cache,
+      store,
+      firstEpoch: head.nextEpoch,
+      report,
+    });
+    return volume;
+  }
+
+  /** What is known of the committed side; at most some seconds old. */
+  get report(): VolumeReport {
+    return this.#report;
+  }
+
+  async refresh(): Promise<VolumeReport> {
+    this.#report = await this.store.report();
+    return this.#report;
+  }
+
+  receipt(ino: Ino): Receipt {
+    return this.receipts.of(ino);
+  }
+
+  /** Ends background work, commits if asked to, and closes everything. Throws when the last commit failed. */
+  async close(options: { commit: boolean }): Promise<void> {
+    clearInterval(this.#timer);
+    this.fileSystem.unmounted();
+    try {
+      await this.committer.close({ commit: options.commit && !this.readOnly });
+    } finally {
+      this.cache.close();
+      await this.meta.wal.syncAll();
+      await this.meta.close();
+      await this.store.close();
+    }
+  }
+}
+
+/** Whether the machine has run without a break since HOME was last used; notes that it is used now. */
+function isSameBoot(home: string): boolean {
+  const path = join(home, 'boot-id');
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  const same = existsSync(path) && readFileSync(path, 'utf8').trim() === boot;
+  if (!same) writeFileSync(path, `${boot}\n`, { mode: 0o600 });
+  return same;
+}

@@ -1,0 +1,76 @@
+/** The supervisor of one mount: locks HOME, mounts, and keeps a daemon serving until the mount is gone. */
+import { readFileSync, rmSync, writeSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { createLog } from '../base/log.ts';
+import { mountFuse, openDevice, runSupervisor } from '../fuse/mod.ts';
+import { homePaths, lockHome } from './home.ts';
+import { packError, unpackError } from './rpc.ts';
+
+/** What a mount is asked to be; the first argument of this program and of the daemon, as JSON. */
+export interface MountRequest {
+  /** Absolute paths. */
+  home: string;
+  mountPoint: string;
+  /** As in the config when absent. */
+  mode?: 'weak' | 'strong';
+  readOnly: boolean;
+  verbose: boolean;
+}
+
+/** What the parent process hears over IPC: once, when the mount serves or cannot be made. */
+export type MountAnswer = { ready: true } | { error: ReturnType<typeof packError> };
+
+const request = JSON.parse(process.argv[2] ?? '{}') as MountRequest;
+const paths = homePaths(request.home);
+const log = createLog((line) => void writeSync(2, line));
+let answered = false;
+
+function answer(message: MountAnswer): void {
+  if (answered) return;
+  answered = true;
+  if (process.send === undefined) return;
+  // The parent may be gone already: then nobody waits for the answer.
+  process.send(message, () => process.channel && process.disconnect());
+}
+
+async function main(): Promise<number> {
+  const lock = lockHome(request.home);
+  rmSync(paths.session, { force: true });
+  rmSync(paths.failure, { force: true });
+  const fd = openDevice();
+  mountFuse({
+    fd,
+    mountPoint: request.mountPoint,
+    source: request.home,
+    readOnly: request.readOnly,
+  });
+  return runSupervisor({
+    fd,
+    mountPoint: request.mountPoint,
+    command: process.execPath,
+    args: [fileURLToPath(new URL('./daemon-main.js', import.meta.url)), process.argv[2] ?? '{}'],
+    env: { ...process.env, UV_THREADPOOL_SIZE: process.env.UV_THREADPOOL_SIZE ?? '12' },
+    extraFds: [lock],
+    log,
+    onReady: () => answer({ ready: true }),
+  });
+}
+
+try {
+  const status = await main();
+  try {
+    answer({ error: packError(unpackError(JSON.parse(readFileSync(paths.failure, 'utf8')))) });
+  } catch {
+    answer({
+      error: {
+        code: 'IO',
+        message: `Cannot mount ${request.mountPoint}: the daemon did not start; see ${paths.log}`,
+        details: {},
+      },
+    });
+  }
+  process.exitCode = status;
+} catch (error) {
+  answer({ error: packError(error) });
+  process.exitCode = 1;
+}

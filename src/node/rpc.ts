@@ -1,0 +1,107 @@
+import type { MessagePort, Worker } from 'node:worker_threads';
+import { DfsError, ERROR_CODES, type ErrorCode } from '../base/errors.ts';
+
+/** Either end of a thread's message channel. */
+export type Channel = Pick<MessagePort | Worker, 'postMessage' | 'on'>;
+
+type Handlers = Record<string, (argument: never) => unknown>;
+
+interface Call {
+  call: number;
+  method: string;
+  argument: unknown;
+}
+interface Answer {
+  answer: number;
+  result?: unknown;
+  error?: { code: string; message: string; details: Record<string, unknown> };
+}
+
+const WAITING_MAX = 10_000;
+
+/**
+ * Calls between two threads: each end has methods the other may call, and every call gets one answer. Arguments and
+ * results are copied by structured clone: Buffers arrive as Uint8Array.
+ */
+export class Rpc {
+  readonly #channel: Channel;
+  readonly #handlers: Handlers;
+  readonly #waiting = new Map<
+    number,
+    { resolve: (result: never) => void; reject: (error: unknown) => void }
+  >();
+  #next = 1;
+  #closed: unknown;
+
+  constructor(channel: Channel, handlers: Handlers) {
+    this.#channel = channel;
+    this.#handlers = handlers;
+    channel.on('message', (message: Call | Answer) => {
+      if ('answer' in message) this.#answered(message);
+      else void this.#serve(message);
+    });
+  }
+
+  /** Calls `method` of the other end; rejects with the DfsError it threw. */
+  call<T>(method: string, argument: unknown): Promise<T> {
+    if (this.#closed !== undefined) return Promise.reject(this.#closed);
+    if (this.#waiting.size >= WAITING_MAX) {
+      return Promise.reject(new DfsError('BUSY', `Cannot call ${method}: too many calls wait`));
+    }
+    const call = this.#next++;
+    return new Promise<T>((resolve, reject) => {
+      this.#waiting.set(call, { resolve, reject });
+      this.#channel.postMessage({ call, method, argument } satisfies Call);
+    });
+  }
+
+  /** The other end is gone: all that wait are rejected with `error`. */
+  close(error: unknown): void {
+    this.#closed = error;
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
+  }
+
+  async #serve({ call, method, argument }: Call): Promise<void> {
+    let answer: Answer;
+    try {
+      const handler = this.#handlers[method];
+      if (handler === undefined) throw new DfsError('INVARIANT', `no method ${method}`);
+      answer = { answer: call, result: await handler(argument as never) };
+    } catch (error) {
+      answer = { answer: call, error: packError(error) };
+    }
+    this.#channel.postMessage(answer);
+  }
+
+  #answered({ answer, result, error }: Answer): void {
+    const waiting = this.#waiting.get(answer);
+    if (waiting === undefined) return;
+    this.#waiting.delete(answer);
+    if (error === undefined) waiting.resolve(result as never);
+    else waiting.reject(unpackError(error));
+  }
+}
+
+/** An error as plain values, for another thread or process. */
+export function packError(error: unknown): {
+  code: ErrorCode;
+  message: string;
+  details: Record<string, unknown>;
+} {
+  if (error instanceof DfsError) {
+    return { code: error.code, message: error.message, details: error.details };
+  }
+  const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { code: 'IO', message, details: {} };
+}
+
+/** What {@link packError} packed. */
+export function unpackError(packed: {
+  code: string;
+  message: string;
+  details: Record<string, unknown>;
+}): DfsError {
+  const code = ERROR_CODES.find((known) => known === packed.code) ?? 'IO';
+  return new DfsError(code, packed.message, { details: packed.details });
+}

@@ -1,0 +1,113 @@
+import type { Config } from './config.ts';
+import type { LiveVolume } from './live-volume.ts';
+import type { DiskReport, VolumeReport } from './volume-report.ts';
+
+/** What `dfsctl status` shows. Sizes in bytes, times in ms; of plain content. */
+export interface StatusReport {
+  home: string;
+  volumeUuid: string;
+  mountPoint: string | undefined;
+  mode: 'weak' | 'strong';
+  readOnly: boolean;
+  scheme: string;
+  survives: string;
+  /** What fsync means here, in words. */
+  fsyncMeans: string;
+  health: 'healthy' | 'degraded' | 'failing';
+  problems: string[];
+  capacityBytes: number;
+  usedBytes: number;
+  freeBytes: number;
+  /** Bytes files refer to / bytes stored; 1 when nothing is stored. */
+  dedupRatio: number;
+  inodes: number;
+  chunks: number;
+  dirtyBytes: number;
+  uncommittedOps: number;
+  oldestUncommittedMs: number | undefined;
+  epoch: number;
+  epochAgeMs: number;
+  commitRunning: { bytesDone: number; bytesTotal: number } | undefined;
+  cacheBytes: number;
+  cacheLimitBytes: number;
+  degradedReads: number;
+  disks: DiskReport[];
+}
+
+/** The status of a volume that is mounted. */
+export async function liveStatus(
+  volume: LiveVolume,
+  place: { home: string; mountPoint: string },
+): Promise<StatusReport> {
+  const report = await volume.refresh();
+  const { cache, meta, committer } = volume;
+  const { running, failure } = committer.status;
+  const oldest = cache.oldestDirtyMs;
+  return {
+    ...committedStatus(report),
+    ...place,
+    mode: volume.mode,
+    readOnly: volume.readOnly,
+    fsyncMeans: fsyncWords(volume.mode, report),
+    health: failure !== undefined ? 'failing' : report.problems.length > 0 ? 'degraded' : 'healthy',
+    problems: failure === undefined ? report.problems : [...report.problems, `the last commit failed: ${failure}`],
+    dirtyBytes: cache.dirtyBytes + cache.frozenBytes,
+    uncommittedOps: meta.pendingOps,
+    oldestUncommittedMs: oldest === undefined ? undefined : Date.now() - oldest,
+    commitRunning: running && { bytesDone: running.bytesDone, bytesTotal: running.bytesTotal },
+    cacheBytes: cache.cachedBytes,
+    cacheLimitBytes: cache.limitBytes,
+  };
+}
+
+/** The status of a volume that is not mounted: what the disks and HOME say. */
+export function offlineStatus(
+  report: VolumeReport,
+  place: { home: string; config: Config; uncommittedOps: number; dirtyFiles: number },
+): StatusReport {
+  const { home, config, uncommittedOps, dirtyFiles } = place;
+  const waits = uncommittedOps > 0 || dirtyFiles > 0;
+  const problems = waits
+    ? [...report.problems, 'HOME holds changes that are not committed; mount the volume to commit them']
+    : report.problems;
+  return {
+    ...committedStatus(report),
+    home,
+    mountPoint: undefined,
+    mode: config.mode,
+    readOnly: false,
+    fsyncMeans: fsyncWords(config.mode, report),
+    health: report.problems.length > 0 ? 'degraded' : 'healthy',
+    problems,
+    dirtyBytes: 0,
+    uncommittedOps,
+    oldestUncommittedMs: undefined,
+    commitRunning: undefined,
+    cacheBytes: 0,
+    cacheLimitBytes: config.cacheBytes,
+  };
+}
+
+function committedStatus(report: VolumeReport) {
+  const { storedBytes, referencedBytes } = report;
+  return {
+    volumeUuid: report.volumeUuid,
+    scheme: report.scheme,
+    survives: report.survives,
+    capacityBytes: report.capacityBytes,
+    usedBytes: storedBytes,
+    freeBytes: report.freeBytes,
+    dedupRatio: storedBytes === 0 ? 1 : referencedBytes / storedBytes,
+    inodes: report.inodes,
+    chunks: report.chunks,
+    epoch: report.epoch,
+    epochAgeMs: Date.now() - report.epochCutMs,
+    degradedReads: report.degradedReads,
+    disks: report.disks,
+  };
+}
+
+function fsyncWords(mode: 'weak' | 'strong', report: VolumeReport): string {
+  if (mode === 'weak') return "fsync here means: on this machine's cache device";
+  return `fsync here means: on ${report.disks.length} disks, ${report.survives}`;
+}

@@ -1,0 +1,94 @@
+import { Worker } from 'node:worker_threads';
+import { DfsError } from '../base/errors.ts';
+import type { DiskId, Epoch } from '../base/ids.ts';
+import type { Log, LogLevel } from '../base/log.ts';
+import type {
+  CapturedRange,
+  CommitBackend,
+  FetchOrder,
+  ReadRange,
+  Segment,
+  VolumeHead,
+} from '../commit/mod.ts';
+import type { Extent } from '../meta/mod.ts';
+import type { FsckProgress, FsckReport } from './fsck.ts';
+import type { LocatedExtent } from './locate.ts';
+import { Rpc } from './rpc.ts';
+import type { StoreWorkerData } from './store-worker-main.ts';
+import type { VolumeReport } from './volume-report.ts';
+
+export interface StoreClientOptions {
+  home: string;
+  volumeUuid: string;
+  disks: { id: DiskId; path: string }[];
+  readOnly: boolean;
+  log: Log;
+  capture: (ranges: ReadRange[]) => CapturedRange[];
+  /** The thread died: nothing can be committed or fetched any more. */
+  onDeath: (error: unknown) => void;
+}
+
+/** The store's thread as the event loop sees it. */
+export class StoreClient implements CommitBackend {
+  readonly #worker: Worker;
+  readonly #rpc: Rpc;
+  #closing = false;
+  #onFsckProgress: (progress: FsckProgress) => void = () => undefined;
+
+  constructor(options: StoreClientOptions) {
+    const { home, volumeUuid, disks, readOnly, log, capture, onDeath } = options;
+    const workerData: StoreWorkerData = { home, volumeUuid, disks, readOnly };
+    this.#worker = new Worker(new URL('./store-worker-main.js', import.meta.url), { workerData });
+    this.#rpc = new Rpc(this.#worker, {
+      capture,
+      log: ({ level, event, facts }: { level: LogLevel; event: string; facts: object }) =>
+        log(level, event, { ...facts }),
+      fsckProgress: (progress: FsckProgress) => this.#onFsckProgress(progress),
+    });
+    const died = (error: unknown): void => {
+      this.#rpc.close(new DfsError('CLOSED', "Cannot go on: the store's thread has ended"));
+      if (!this.#closing) onDeath(error);
+    };
+    this.#worker.on('error', died);
+    this.#worker.on('exit', (code) => died(new DfsError('IO', `the store's thread ended: ${code}`)));
+  }
+
+  open(): Promise<VolumeHead> {
+    return this.#rpc.call('open', undefined);
+  }
+
+  store(segments: Segment[]): Promise<Uint8Array> {
+    return this.#rpc.call('store', segments);
+  }
+
+  publish(cut: { epoch: Epoch; seq: number; cutTimeMs: number }): Promise<void> {
+    return this.#rpc.call('publish', cut);
+  }
+
+  abandon(): Promise<void> {
+    return this.#rpc.call('abandon', undefined);
+  }
+
+  fetch(order: FetchOrder): Promise<void> {
+    return this.#rpc.call('fetch', order);
+  }
+
+  report(): Promise<VolumeReport> {
+    return this.#rpc.call('report', undefined);
+  }
+
+  locate(extents: Extent[]): Promise<LocatedExtent[]> {
+    return this.#rpc.call('locate', extents);
+  }
+
+  fsck(onProgress: (progress: FsckProgress) => void): Promise<FsckReport> {
+    this.#onFsckProgress = onProgress;
+    return this.#rpc.call('fsck', undefined);
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true;
+    await this.#rpc.call('close', undefined);
+    await this.#worker.terminate();
+  }
+}

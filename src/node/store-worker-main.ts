@@ -1,0 +1,50 @@
+/** The store's thread: the committed side of the volume, driven by calls of the thread that serves the kernel. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { assert } from '../base/errors.ts';
+import type { CapturedRange, FetchOrder, ReadRange, Segment } from '../commit/mod.ts';
+import { Volume } from '../commit/mod.ts';
+import type { ChunkId, DiskId, Epoch } from '../base/ids.ts';
+import { fsck, type FsckProgress } from './fsck.ts';
+import { locate } from './locate.ts';
+import { Rpc } from './rpc.ts';
+import { volumeReport } from './volume-report.ts';
+
+/** What the thread is started with. */
+export interface StoreWorkerData {
+  home: string;
+  volumeUuid: string;
+  disks: { id: DiskId; path: string }[];
+  readOnly: boolean;
+}
+
+assert(parentPort !== null, 'the store worker runs in a thread of its own');
+const data = workerData as StoreWorkerData;
+let opened: Volume | undefined;
+
+function volume(): Volume {
+  assert(opened !== undefined, 'the volume is open');
+  return opened;
+}
+
+const rpc: Rpc = new Rpc(parentPort, {
+  open: async () => {
+    opened = await Volume.open({
+      ...data,
+      log: (level, event, facts) => void rpc.call('log', { level, event, facts }),
+      capture: (ranges: ReadRange[]) => rpc.call<CapturedRange[]>('capture', ranges),
+    });
+    return opened.head;
+  },
+  store: (segments: Segment[]) => volume().store(segments),
+  publish: (cut: { epoch: Epoch; seq: number; cutTimeMs: number }) => volume().publish(cut),
+  abandon: () => volume().abandon(),
+  fetch: (order: FetchOrder) => volume().fetch(order),
+  report: () => volumeReport(volume()),
+  locate: (extents: { chunk: Uint8Array; offset: number; lengthBytes: number }[]) =>
+    locate(
+      volume(),
+      extents.map((extent) => ({ ...extent, chunk: Buffer.from(extent.chunk) as ChunkId })),
+    ),
+  fsck: () => fsck(volume(), (progress: FsckProgress) => void rpc.call('fsckProgress', progress)),
+  close: () => opened?.close(),
+});

@@ -1,0 +1,137 @@
+import { statfs } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
+import { expansionFactor, formatScheme, parseScheme, type Scheme, survives } from '../chunk/mod.ts';
+import type { Volume, VolumeDisk } from '../commit/mod.ts';
+import { formatLocation } from '../diskmap/mod.ts';
+
+/** How a disk is, for people and programs. Sizes in bytes. */
+export interface DiskReport {
+  id: number;
+  label: string;
+  path: string | undefined;
+  /** room.row.rack.machine.disk as a bucket id shows it, with bucket 0. */
+  location: string;
+  weight: number;
+  state: 'up' | 'full' | 'down' | 'missing';
+  reason: string;
+  pieces: number | undefined;
+  badPieces: number | undefined;
+  /** What our pieces take. */
+  usedBytes: number | undefined;
+  /** Free on the disk's file system. */
+  freeBytes: number | undefined;
+}
+
+/** The committed side of a volume in figures. Sizes in bytes, of plain content unless the name says raw. */
+export interface VolumeReport {
+  volumeUuid: string;
+  mapVersion: number;
+  bucketBytes: number;
+  scheme: string;
+  /** What the scheme survives, in words. */
+  survives: string;
+  epoch: number;
+  epochCutMs: number;
+  inodes: number;
+  chunks: number;
+  /** Content referenced by files, and stored once: their ratio is the deduplication. */
+  referencedBytes: number;
+  storedBytes: number;
+  capacityBytes: number;
+  freeBytes: number;
+  degradedReads: number;
+  problems: string[];
+  disks: DiskReport[];
+}
+
+/** Collects what is known of the committed side of a volume. */
+export async function volumeReport(volume: Volume): Promise<VolumeReport> {
+  const { map, committed } = volume;
+  const scheme = parseScheme(map.scheme);
+  const disks = await diskReports(volume);
+  const totals = committed.totals();
+  const freeRaw = await freeRawBytes(volume.disks);
+  const freeBytes = Math.floor(freeRaw / expansionFactor(scheme));
+  const head = volume.head;
+  return {
+    volumeUuid: map.volumeUuid,
+    mapVersion: map.version,
+    bucketBytes: map.bucketBytes,
+    scheme: formatScheme(scheme),
+    survives: survivesWords(scheme),
+    epoch: head.epoch,
+    epochCutMs: head.cutTimeMs,
+    inodes: totals.inodes,
+    chunks: totals.chunks,
+    referencedBytes: totals.extentBytes,
+    storedBytes: totals.chunkBytes,
+    capacityBytes: totals.chunkBytes + freeBytes,
+    freeBytes,
+    degradedReads: volume.chunks.counters.degradedReads,
+    problems: problemsOf(disks),
+    disks,
+  };
+}
+
+/** "survives any 1 disk", or that it survives none. */
+export function survivesWords(scheme: Scheme): string {
+  const count = survives(scheme);
+  if (count === 0) return 'survives the loss of no disk';
+  return count === 1 ? 'survives any 1 disk' : `survives any ${count} disks`;
+}
+
+async function diskReports(volume: Volume): Promise<DiskReport[]> {
+  const health = new Map((await volume.chunks.health()).map((one) => [one.diskId, one]));
+  return Promise.all(
+    volume.disks.map(async ({ entry, path, problem }): Promise<DiskReport> => {
+      const known = health.get(entry.id);
+      const logFailure = volume.logFailure(entry.id);
+      const state = known?.status ?? 'missing';
+      return {
+        id: entry.id,
+        label: entry.label,
+        path,
+        location: formatLocation({ ...entry, bucket: 0 }),
+        weight: entry.weight,
+        state: state === 'up' && logFailure !== undefined ? 'down' : state,
+        reason: problem ?? logFailure ?? known?.reason ?? '',
+        pieces: known?.usage?.pieces,
+        badPieces: known?.badPieces,
+        usedBytes: known?.usage?.bytes,
+        freeBytes: path === undefined ? undefined : await freeOf(path),
+      };
+    }),
+  );
+}
+
+function problemsOf(disks: DiskReport[]): string[] {
+  return disks.flatMap(({ id, label, state, reason, badPieces = 0 }) => {
+    const name = label === '' ? `disk ${id}` : `disk ${id} (${label})`;
+    if (state === 'full') return [`${name} is full`];
+    if (state !== 'up') return [`${name} is ${state}: ${reason}`];
+    return badPieces > 0 ? [`${name} has ${badPieces} bad pieces`] : [];
+  });
+}
+
+async function freeOf(path: string): Promise<number | undefined> {
+  try {
+    const { bavail, bsize } = await statfs(path);
+    return bavail * bsize;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Free space of the disks; folders on one file system share it. */
+async function freeRawBytes(disks: readonly VolumeDisk[]): Promise<number> {
+  const byDevice = new Map<number, number>();
+  for (const { path, problem } of disks) {
+    if (path === undefined || problem !== undefined) continue;
+    try {
+      byDevice.set((await stat(path)).dev, (await freeOf(path)) ?? 0);
+    } catch {
+      // A disk that went away gives nothing.
+    }
+  }
+  return [...byDevice.values()].reduce((sum, bytes) => sum + bytes, 0);
+}
