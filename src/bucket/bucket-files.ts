@@ -26,7 +26,7 @@ export interface BucketFilesOptions {
   readonly io: BucketIo;
 }
 
-/** The bucket files of a disk: where they end, what of them is not synced, and whether they work. */
+/** The bucket files of a disk: where they end, what is not synced, and whether they work. */
 export class BucketFiles {
   /** How many times a file or the folder was synced. */
   syncCount = 0;

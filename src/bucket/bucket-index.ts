@@ -95,9 +95,10 @@ export class BucketIndex {
   put(pieces: readonly IndexedPiece[]): void {
     this.transaction(() => {
       const { put, clearBad } = this.#statements;
+      const anyBad = this.badCount() > 0;
       for (const { chunkId, pieceIndex, bucket, offset, bytes } of pieces) {
         put.run(chunkId, pieceIndex, bucket, offset, bytes);
-        clearBad.run(chunkId, pieceIndex);
+        if (anyBad) clearBad.run(chunkId, pieceIndex);
       }
     });
   }

@@ -115,7 +115,7 @@ function openHeader({ bytes, magic, headerBytes, what }: HeaderSource): ByteRead
   if (version > FORMAT_VERSION) {
     throw new DfsError(
       'NEWER_FORMAT',
-      `Cannot read ${what}: its format version is ${version}, this software knows ${FORMAT_VERSION}`,
+      `Cannot read ${what}: its format version is ${version}, known is up to ${FORMAT_VERSION}`,
     );
   }
   if (version < 1 || length !== headerBytes) throw corrupt(what, `its version is ${version}`);

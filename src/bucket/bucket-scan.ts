@@ -15,7 +15,7 @@ import { decodeRecordHeader, isZero, verifyRecordBody } from './bucket-reader.ts
 import { readAt } from './file-io.ts';
 
 // The scan walks from record to record. Where none begins it steps by ALIGN_BYTES to the next one
-// that verifies, and tells what it stepped over: nothing if all of it is zero (a hole), else damage.
+// that verifies. What it stepped over is damage, unless all of it is zero: then it is a hole.
 
 const WINDOW_BYTES = MIB;
 /** Enough to see a header between two large pieces without reading either. */

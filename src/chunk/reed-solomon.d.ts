@@ -5,7 +5,7 @@ declare module '@ronomon/reed-solomon' {
   /** Most parity shards of an encoding. */
   export const MAX_M: number;
 
-  /** An encoding context for k data and m parity shards; may be used by several encodings at once. */
+  /** An encoding context for k data and m parity shards; several encodings may use it at once. */
   export function create(k: number, m: number): Buffer;
 
   /**

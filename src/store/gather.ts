@@ -75,7 +75,8 @@ export async function gather(store: ReadParts, chunk: ChunkToRead): Promise<Buff
     throw unreadable(store, chunk, outcomes, 'its pieces verify, but their content does not');
   }
   const present = outcomes.filter(({ payload }) => payload !== undefined).length;
-  const state = `${present} of the ${needed} pieces that ${formatScheme(scheme)} needs could be read`;
+  const name = formatScheme(scheme);
+  const state = `${present} of the ${needed} pieces that ${name} needs could be read`;
   throw unreadable(store, chunk, outcomes, state);
 }
 

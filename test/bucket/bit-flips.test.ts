@@ -5,8 +5,8 @@ import { DfsError } from '../../src/base/errors.ts';
 import { type BucketPiece, recordBytes } from '../../src/bucket/mod.ts';
 import { bucketPath, openDisk, removeIndex, replica, temporaryFolder } from './fixture.ts';
 
-// Every test harms a copy of one small bucket file in one place and asks for its pieces: right bytes,
-// no piece, or an error are answers; wrong bytes, or a piece that came to be, are not.
+// Every test harms a copy of one small bucket file and asks for its pieces: right bytes, no piece,
+// or an error are answers; wrong bytes are not.
 
 const PIECES = [replica(1, 70), replica(2, 100), replica(3, 64)];
 

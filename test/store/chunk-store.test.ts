@@ -60,8 +60,12 @@ for (const name of ['replica:2', 'ec:2+1']) {
     expect(bad.reduce((sum, count) => sum + count)).toBe(1);
     const report = await store.verify(chunk);
     expect(report.readable).toBe(true);
-    const expected = Array(pieceCount(scheme)).fill('ok').with(0, 'bad');
-    expect(report.pieces.map(({ health }) => health)).toEqual(expected);
+    const [bad0, ...others] = report.pieces.map(({ health }) => health);
+    expect([bad0, new Set(others), others.length]).toEqual([
+      'bad',
+      new Set(['ok']),
+      pieceCount(scheme) - 1,
+    ]);
     await store.put(chunk);
     expect((await store.verify(chunk)).pieces.map(({ health }) => health)).not.toContain('bad');
     expect((await store.health()).map(({ badPieces }) => badPieces)).toEqual([0, 0, 0]);
@@ -74,8 +78,10 @@ test('put() says how many disks are needed and which are down', async () => {
   const chunk = chunkOf(1, 5000, parseScheme('ec:2+1'));
   const refused = {
     code: 'UNAVAILABLE',
-    message: expect.stringMatching(/ec:2\+1 takes 3 disks, 2 can be used; disk 3 is missing/),
-  } as object;
+    message: expect.stringMatching(
+      /ec:2\+1 takes 3 disks, 2 can be used; disk 3 is missing/,
+    ) as string,
+  };
   await expect(store.put(chunk)).rejects.toMatchObject(refused);
   expect([first?.appendCount, second?.appendCount]).toEqual([0, 0]);
 });
@@ -179,7 +185,10 @@ test('a disk that does not answer in time is down', async () => {
   const chunks = Array.from({ length: 10 }, (_, at) => chunkOf(at, 3000, parseScheme('replica:2')));
   await store.putMany(chunks);
   const health = await store.health();
-  expect(health[1]).toMatchObject({ status: 'down', reason: expect.stringContaining('20 ms') });
+  expect(health[1]).toMatchObject({
+    status: 'down',
+    reason: expect.stringContaining('20 ms') as string,
+  });
   for (const chunk of chunks) {
     expect((await store.get(chunk)).equals(chunk.content)).toBe(true);
   }
