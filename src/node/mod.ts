@@ -1,0 +1,17 @@
+/**
+ * One node: wires the rooms together into a volume that is served, and offers what the command line needs: making,
+ * mounting, recovering and inspecting a volume, and the control API of a mounted one.
+ */
+export type { Config } from './config.ts';
+export type { FsckProgress, FsckReport } from './fsck.ts';
+export { homePaths, requireConfig } from './home.ts';
+export { type InitRequest, initVolume } from './init.ts';
+export type { LocatedExtent } from './locate.ts';
+export type { MountAnswer, MountRequest } from './mount-main.ts';
+export { type OfflineVolume, openOffline } from './offline.ts';
+export type { Receipt } from './receipts.ts';
+export { type RecoverReport, type RecoverRequest, recoverVolume } from './recover.ts';
+export { packError, unpackError } from './rpc.ts';
+export type { SchemeChoice } from './scheme-choice.ts';
+export type { StatusReport } from './status.ts';
+export type { DiskReport } from './volume-report.ts';

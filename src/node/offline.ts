@@ -1,0 +1,50 @@
+import { closeSync } from 'node:fs';
+import { DfsError } from '../base/errors.ts';
+import type { DiskId } from '../base/ids.ts';
+import type { Log } from '../base/log.ts';
+import { Volume } from '../commit/mod.ts';
+import { LiveMeta } from '../meta/mod.ts';
+import { type FsckProgress, type FsckReport, fsck } from './fsck.ts';
+import { homePaths, lockHome, requireConfig } from './home.ts';
+import { offlineStatus, type StatusReport } from './status.ts';
+import { volumeReport } from './volume-report.ts';
+
+/** A volume that is not mounted, opened to be looked at. */
+export interface OfflineVolume {
+  status(): Promise<StatusReport>;
+  fsck(onProgress: (progress: FsckProgress) => void): Promise<FsckReport>;
+  close(): Promise<void>;
+}
+
+/** Opens a volume that nobody has mounted; BUSY when somebody has. */
+export async function openOffline(home: string, log: Log): Promise<OfflineVolume> {
+  const config = await requireConfig(home);
+  const lock = lockHome(home);
+  let volume: Volume;
+  try {
+    volume = await Volume.open({
+      home,
+      volumeUuid: config.volumeUuid,
+      disks: config.disks.map(({ id, path }) => ({ id: id as DiskId, path })),
+      readOnly: true,
+      log,
+      capture: () => Promise.reject(new DfsError('INVARIANT', 'nothing is captured offline')),
+    });
+  } catch (error) {
+    closeSync(lock);
+    throw error;
+  }
+  return {
+    status: async () => {
+      const live = new LiveMeta(homePaths(home).meta);
+      const waiting = { uncommittedOps: live.pendingOps, dirtyFiles: live.dirtyInodes().length };
+      await live.close();
+      return offlineStatus(await volumeReport(volume), { home, config, ...waiting });
+    },
+    fsck: (onProgress) => fsck(volume, onProgress),
+    close: async () => {
+      await volume.close();
+      closeSync(lock);
+    },
+  };
+}
