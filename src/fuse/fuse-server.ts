@@ -41,8 +41,8 @@ export interface FuseServerOptions {
 }
 
 /**
- * Serves one mount from one thread. Not for a process that itself uses the mount: it would wait for
- * itself.
+ * Serves one mount from the main thread, the only one that Node lets hear of signals. Not for a
+ * process that itself uses the mount: it would wait for itself.
  */
 export class FuseServer {
   readonly notifier: Notifier;

@@ -127,7 +127,9 @@ class Supervisor {
 
   #reasonToGiveUp(life: Life): string | undefined {
     if (this.#stopping) return 'the daemon did not end cleanly when it was told to stop';
-    this.#shortLives = life.healthy ? 0 : this.#shortLives + 1;
+    // SIGKILL comes from outside, so it says nothing about the next daemon.
+    const excused = life.healthy || life.signal === 'SIGKILL';
+    this.#shortLives = excused ? 0 : this.#shortLives + 1;
     if (life.wasReady) {
       return this.#shortLives < SHORT_LIVES_MAX
         ? undefined

@@ -2,6 +2,7 @@ import { openSync, readFileSync, writeSync } from 'node:fs';
 
 import type { NegativeErrno } from '../../src/base/errno.ts';
 import { EEXIST, ENODATA, ENOENT, ENXIO } from '../../src/base/errno.ts';
+import { InvariantError } from '../../src/base/errors.ts';
 import type { Ino } from '../../src/base/ids.ts';
 import type {
   Attr,
@@ -21,6 +22,9 @@ const SEEK_DATA = 3;
 const TYPE_SYMLINK = 0o120000;
 const OPEN: OpenResult = { keepCache: true, noFlush: true };
 const LATE_MS = 2;
+const [THROWS, REJECTS, BROKEN] = ['throws', 'rejects', 'broken'].map((name) =>
+  Buffer.from(name),
+) as [Buffer, Buffer, Buffer];
 
 type Answer<T> = T | NegativeErrno | Promise<T | NegativeErrno>;
 
@@ -34,8 +38,9 @@ export interface MemoryVfsOptions {
 
 /**
  * A file system in memory, for tests of the driver. Files and folders named late* answer with
- * promises; the fsync of a file named stuck* never ends. With a journal, a change that is sent
- * again is answered as the first time, not applied twice.
+ * promises; the fsync of a file named stuck* never ends; to look up throws, rejects or broken fails
+ * as they say. With a journal, a change that is sent again is answered as the first time, not
+ * applied twice.
  */
 export class MemoryVfs implements Vfs {
   readonly #tree: MemoryTree = new MemoryTree();
@@ -55,6 +60,9 @@ export class MemoryVfs implements Vfs {
   mounted(): void {}
 
   lookup(parent: Ino, name: Buffer): Answer<Attr> {
+    if (name.equals(THROWS)) throw new Error('thrown on request');
+    if (name.equals(REJECTS)) return Promise.reject(new Error('rejected on request'));
+    if (name.equals(BROKEN)) throw new InvariantError('broken on request');
     const folder = this.#tree.nodes.get(parent);
     const entry = folder?.children.get(name.toString('latin1'));
     return this.#reply(entry?.ino, (node) => node.attr);

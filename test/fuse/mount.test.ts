@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { findMount } from '../../src/base/os/mod.ts';
 import { unmount } from '../../src/fuse/mod.ts';
 import { canMount, Mounted, python, startPython } from './mounted.ts';
@@ -305,9 +305,37 @@ print("fsync came back")
     expect(output.trim()).toBe('interrupted');
   });
 
+  test('what a file system throws is an I/O error, and the next request is served', async () => {
+    expect(await errno(fs.stat(path('throws')))).toBe('EIO');
+    expect(await errno(fs.stat(path('rejects')))).toBe('EIO');
+    await fs.writeFile(path('after-errors'), 'x');
+    expect((await mounted.stats())['LOOKUP']?.errors).toBe(2);
+  });
+
   test('after the unmount the server ends by itself', async () => {
     expect(unmount(root, { lazy: false })).toBe(true);
     expect(await mounted.next('end')).toBe('unmounted');
+    expect(await mounted.exited).toBe(0);
+  });
+});
+
+describe.skipIf(!canMount)('a server that ends while it is mounted', () => {
+  let mounted: Mounted | undefined;
+  afterEach(() => mounted?.stop());
+
+  test('dies of a broken invariant with status 70; the caller is not left waiting', async () => {
+    mounted = await Mounted.start('direct');
+    await expect(fs.stat(join(mounted.mountPoint, 'broken'))).rejects.toThrow(
+      /^(ECONNABORTED|ENOTCONN|EIO)/,
+    );
+    expect(await mounted.exited).toBe(70);
+  });
+
+  test('stops when it is told to', async () => {
+    mounted = await Mounted.start('direct');
+    await fs.writeFile(join(mounted.mountPoint, 'file'), 'x');
+    process.kill(mounted.pid, 'SIGTERM');
+    expect(await mounted.next('end')).toBe('stopped');
     expect(await mounted.exited).toBe(0);
   });
 });

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { unmount } from '../../src/fuse/mod.ts';
 import { canMount, Mounted, startPython } from './mounted.ts';
 
-const KILLS = 8;
+const KILLS = 12;
 
 /**
  * Makes, fills, renames, links and removes files until its input ends; any error, or a wrong byte,
