@@ -140,8 +140,9 @@ export class FuseServer {
       return;
     }
     this.#negotiated = negotiated;
-    onInit?.(negotiated);
+    // If this process dies in between, INIT comes again, and all of it is done again.
     vfs.mounted();
+    onInit?.(negotiated);
     log('debug', 'fuse.init', { ...negotiated });
     const { buffer } = replies;
     replies.send(request, putInitOut(buffer, REPLY_HEADER_BYTES, negotiated));

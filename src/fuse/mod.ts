@@ -8,7 +8,7 @@ export type { LoopEnd } from './device-loop.ts';
 export type { FuseServerOptions } from './fuse-server.ts';
 export { FuseServer } from './fuse-server.ts';
 export type { MountOptions } from './mount-device.ts';
-export { MOUNT_TYPE, mountFuse, openDevice, unmount } from './mount-device.ts';
+export { MOUNT_TYPE, mountFuse, openDevice, unmount, unmountOwn } from './mount-device.ts';
 export type { Notifier } from './notifier.ts';
 export type { NegotiatedInit } from './session.ts';
 export type { SupervisorOptions } from './supervisor.ts';

@@ -2,7 +2,13 @@ import { constants, openSync, statSync, writeFileSync } from 'node:fs';
 
 import { DfsError, messageOf } from '../base/errors.ts';
 import { MIB } from '../base/limits.ts';
-import { findMount, mountFileSystem, posix, unmountFileSystem } from '../base/os/mod.ts';
+import {
+  findMount,
+  mountFileSystem,
+  posix,
+  unmountFileSystem,
+  unmountFileSystemAsync,
+} from '../base/os/mod.ts';
 
 /** The type in /proc/mounts; what stands behind the dot names us to the kernel's tools. */
 export const MOUNT_TYPE = 'fuse.dfs';
@@ -62,11 +68,20 @@ export function mountFuse(options: MountOptions): void {
 
 /**
  * Unmounts: false when nothing of ours is mounted there. Throws IO with details.errno EBUSY while
- * it is in use, unless lazy.
+ * it is in use, unless lazy. Not in the process that serves the mount: see {@link unmountOwn}.
  */
 export function unmount(mountPoint: string, options: { lazy: boolean }): boolean {
   if (findMount(mountPoint)?.fsType !== MOUNT_TYPE) return false;
   return unmountFileSystem(mountPoint, options);
+}
+
+/**
+ * As {@link unmount}, for the process that serves the mount, which must go on serving meanwhile:
+ * the kernel may have pages to write back before the mount can go.
+ */
+export function unmountOwn(mountPoint: string, options: { lazy: boolean }): Promise<boolean> {
+  if (findMount(mountPoint)?.fsType !== MOUNT_TYPE) return Promise.resolve(false);
+  return unmountFileSystemAsync(mountPoint, options);
 }
 
 /**

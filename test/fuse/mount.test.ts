@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { findMount } from '../../src/base/os/mod.ts';
 import { unmount } from '../../src/fuse/mod.ts';
-import { canMount, Mounted, python, startPython } from './mounted.ts';
+import { canMount, finish, Mounted, python, startPython } from './mounted.ts';
 
 const MIB = 1 << 20;
 const NOBODY = 65_534;
@@ -319,6 +319,11 @@ print("fsync came back")
   });
 });
 
+/** Mounts have no event that Node could wait for. */
+async function waitUntilDetached(mountPoint: string): Promise<void> {
+  while (findMount(mountPoint) !== undefined) await new Promise((next) => setImmediate(next));
+}
+
 describe.skipIf(!canMount)('a server that ends while it is mounted', () => {
   let mounted: Mounted | undefined;
   afterEach(() => mounted?.stop());
@@ -329,6 +334,29 @@ describe.skipIf(!canMount)('a server that ends while it is mounted', () => {
       /^(ECONNABORTED|ENOTCONN|EIO)/,
     );
     expect(await mounted.exited).toBe(70);
+  });
+
+  test('detaches its own mount, and serves who still uses it to the end', async () => {
+    mounted = await Mounted.start('direct');
+    const client = startPython(
+      `
+import mmap, os, sys
+fd = os.open(sys.argv[1] + "/mapped", os.O_RDWR | os.O_CREAT)
+os.ftruncate(fd, 1 << 20)
+memory = mmap.mmap(fd, 1 << 20)
+memory[5000:5005] = b"dirty"
+print("mapped")
+sys.stdin.read()
+memory.flush()
+print(os.pread(fd, 5, 5000).decode())
+`,
+      [mounted.mountPoint],
+    );
+    await new Promise((seen) => client.stdout?.once('data', seen));
+    process.kill(mounted.pid, 'SIGHUP');
+    await waitUntilDetached(mounted.mountPoint);
+    expect(await finish(client)).toEqual({ code: 0, signal: null, output: 'dirty\n' });
+    expect(await mounted.next('end')).toBe('unmounted');
   });
 
   test('stops when it is told to', async () => {

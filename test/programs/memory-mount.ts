@@ -6,9 +6,9 @@
  *     them
  *
  * A file die-in-init in DIR makes the next daemons die before and after they store what INIT agreed
- * on. On SIGTERM the server stops. On SIGUSR1 the name "known" and the attributes of the root are
- * invalidated. Prints one JSON line an event: { ready: pid } when a daemon serves, { stats } on
- * SIGUSR2, { invalidated }, and { end } at the end.
+ * on. On SIGTERM the server stops, on SIGHUP it detaches its mount. On SIGUSR1 the name "known" and
+ * the attributes of the root are invalidated. Prints one JSON line an event: { ready: pid } when a
+ * daemon serves, { stats } on SIGUSR2, { invalidated }, and { end } at the end.
  */
 import { existsSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +17,13 @@ import { fileURLToPath } from 'node:url';
 import { ROOT_INO } from '../../src/base/ids.ts';
 import { createLog } from '../../src/base/log.ts';
 import type { NegotiatedInit } from '../../src/fuse/mod.ts';
-import { FuseServer, mountFuse, openDevice, runSupervisor } from '../../src/fuse/mod.ts';
+import {
+  FuseServer,
+  mountFuse,
+  openDevice,
+  runSupervisor,
+  unmountOwn,
+} from '../../src/fuse/mod.ts';
 import { MemoryVfs } from '../fuse/memory-vfs.ts';
 
 const log = createLog((line) => writeSync(2, line), 'warn');
@@ -30,6 +36,7 @@ function say(event: Record<string, unknown>): void {
 async function serve(server: FuseServer): Promise<void> {
   process.on('SIGUSR2', () => say({ stats: server.stats() }));
   process.on('SIGTERM', () => server.stop());
+  process.on('SIGHUP', () => void unmountOwn(mountPoint, { lazy: true }));
   process.on('SIGUSR1', () => void invalidate(server));
   const running = server.run();
   process.send?.('ready');

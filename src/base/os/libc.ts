@@ -21,7 +21,7 @@ export interface Libc {
     flags: number,
     data: string | null,
   ) => number;
-  umount2: (target: string, flags: number) => number;
+  umount2: ((target: string, flags: number) => number) & AsyncCallable;
   ppoll: (set: Buffer, count: number, timeout: Buffer | null, mask: null) => number;
   poll: ((set: Buffer, count: number, timeoutMs: number) => number) & AsyncCallable;
   read: (fd: number, into: Buffer, bytes: number) => number;

@@ -17,7 +17,7 @@ export {
 } from './descriptor.ts';
 export { errnoName } from './libc.ts';
 export type { MountRequest } from './mount.ts';
-export { mountFileSystem, unmountFileSystem } from './mount.ts';
+export { mountFileSystem, unmountFileSystem, unmountFileSystemAsync } from './mount.ts';
 export type { MountEntry } from './mountinfo.ts';
 export { findMount, parseMountinfo, readMountinfo } from './mountinfo.ts';
 export { PollWaiter } from './poll.ts';

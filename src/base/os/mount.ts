@@ -1,6 +1,6 @@
 import { EINVAL, ENOENT } from '../errno.ts';
 import { MNT_DETACH } from './constants.ts';
-import { callError, lastErrno, libc } from './libc.ts';
+import { callAsync, callError, lastErrno, libc } from './libc.ts';
 
 export interface MountRequest {
   source: string;
@@ -26,8 +26,21 @@ export function mountFileSystem(request: MountRequest): void {
  * nobody uses it.
  */
 export function unmountFileSystem(target: string, options: { lazy: boolean }): boolean {
-  if (libc().umount2(target, options.lazy ? MNT_DETACH : 0) === 0) return true;
-  const errno = lastErrno();
+  const result = libc().umount2(target, options.lazy ? MNT_DETACH : 0);
+  return unmounted(target, result === 0 ? 0 : lastErrno());
+}
+
+/** As {@link unmountFileSystem}, on a worker thread. */
+export async function unmountFileSystemAsync(
+  target: string,
+  options: { lazy: boolean },
+): Promise<boolean> {
+  const result = await callAsync(libc().umount2, target, options.lazy ? MNT_DETACH : 0);
+  return unmounted(target, -result);
+}
+
+function unmounted(target: string, errno: number): boolean {
+  if (errno === 0) return true;
   if (errno === EINVAL || errno === ENOENT) return false;
   throw callError(`unmount "${target}"`, 'umount2', errno);
 }
