@@ -132,11 +132,13 @@ export class Evictor {
   }
 
   #evictFrom(file: CachedFile): number {
-    if (file.deleted || file.fills.length > 0) return 0;
+    if (file.deleted || file.fills.length > 0 || file.cachedBytes === 0) return 0;
     if (!file.isBusy && file.cachedBytes <= PUNCH_BYTES_A_TURN) {
       const freed = file.cachedBytes;
       this.#options.forget(file);
       this.#unlink(file.ino);
+      file.present.clear();
+      file.cachedBytes = 0;
       return freed;
     }
     return this.#punch(file);

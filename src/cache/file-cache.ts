@@ -193,11 +193,12 @@ export class FileCache implements CutSource {
     const file = this.#load(inode);
     const waiting = this.#ensure(file, blockFloor(offset), blockCeil(end));
     if (waiting === undefined) return this.#readPresent(file, offset, end - offset, into, at);
-    return this.#readLater(file, offset, length, waiting);
+    return this.#readLater(file.ino, offset, length, waiting);
   }
 
+  /** Nothing of before an await is used after it: the file may have been cut, evicted or deleted. */
   async #readLater(
-    file: CachedFile,
+    ino: Ino,
     offset: number,
     length: number,
     waiting: Promise<void>,
@@ -205,16 +206,17 @@ export class FileCache implements CutSource {
     let pending: Promise<void> | undefined = waiting;
     for (let tries = 0; tries < ENSURE_TRIES; tries++) {
       await pending;
-      // The file may have been cut meanwhile.
-      const end = Math.min(offset + length, file.inode.sizeBytes);
-      if (end <= offset) return Buffer.alloc(0);
+      const inode = this.#meta.inode(ino);
+      const end = Math.min(offset + length, inode?.sizeBytes ?? 0);
+      if (inode === undefined || end <= offset) return Buffer.alloc(0);
+      const file = this.#load(inode);
       pending = this.#ensure(file, blockFloor(offset), blockCeil(end));
       if (pending !== undefined) continue;
       const buffer = Buffer.allocUnsafe(end - offset);
       this.#readPresent(file, offset, end - offset, buffer, 0);
       return buffer;
     }
-    throw new DfsError('TIMEOUT', `Cannot read inode ${file.ino}: its blocks are evicted at once`);
+    throw new DfsError('TIMEOUT', `Cannot read inode ${ino}: its blocks are evicted at once`);
   }
 
   #readPresent(
@@ -292,11 +294,11 @@ export class FileCache implements CutSource {
     const file = this.#load(inode);
     const waiting = this.#readyToWrite(file, offset, data.length);
     if (waiting === undefined) return this.#writeNow(file, offset, data);
-    return this.#writeLater(file, offset, Buffer.from(data), waiting);
+    return this.#writeLater(file.ino, offset, Buffer.from(data), waiting);
   }
 
   async #writeLater(
-    file: CachedFile,
+    ino: Ino,
     offset: number,
     data: Buffer,
     waiting: Promise<void>,
@@ -304,7 +306,9 @@ export class FileCache implements CutSource {
     let pending: Promise<void> | undefined = waiting;
     for (let tries = 0; tries < ENSURE_TRIES; tries++) {
       await pending;
-      if (file.deleted) return data.length; // Nobody can read it any more.
+      const inode = this.#meta.inode(ino);
+      if (inode === undefined) return data.length; // Nobody can read it any more.
+      const file = this.#load(inode);
       pending = this.#readyToWrite(file, offset, data.length);
       if (pending === undefined) return this.#writeNow(file, offset, data);
     }
