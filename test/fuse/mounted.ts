@@ -31,6 +31,7 @@ export class Mounted {
   readonly #events: MountEvent[] = [];
   #onEvent: (() => void) | undefined;
   #taken = 0;
+  #outputEnded = false;
   /** The process that serves now. */
   pid = 0;
   readonly exited: Promise<number | null>;
@@ -46,7 +47,12 @@ export class Mounted {
     this.#child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     this.exited = new Promise((done) => this.#child.once('exit', done));
     if (this.#child.stdout === null) throw new Error('Cannot mount: the server has no output');
-    createInterface(this.#child.stdout).on('line', (line) => {
+    const lines = createInterface(this.#child.stdout);
+    lines.once('close', () => {
+      this.#outputEnded = true;
+      this.#onEvent?.();
+    });
+    lines.on('line', (line) => {
       const event = JSON.parse(line) as MountEvent;
       if (event.ready !== undefined) this.pid = event.ready;
       this.#events.push(event);
@@ -63,13 +69,14 @@ export class Mounted {
     return mounted;
   }
 
-  /** The next event of a kind that nobody has taken yet. */
+  /** The next event of a kind that nobody has taken yet; throws when all servers have ended. */
   async next<K extends keyof MountEvent>(kind: K): Promise<NonNullable<MountEvent[K]>> {
     for (;;) {
       while (this.#taken < this.#events.length) {
         const value = this.#events[this.#taken++]?.[kind];
         if (value !== undefined) return value;
       }
+      if (this.#outputEnded) throw new Error(`The servers ended without "${kind}"`);
       await new Promise<void>((wake) => {
         this.#onEvent = wake;
       });
