@@ -1,5 +1,6 @@
 import { statSync, unlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { DfsError, messageOf } from '../base/errors.ts';
 import type { Ino } from '../base/ids.ts';
 import { IntervalSet } from '../base/interval-set.ts';
 import { MIB } from '../base/limits.ts';
@@ -102,11 +103,21 @@ export class Evictor {
     });
   }
 
-  /** Evicts; when that frees too little, waits for `relieve`, which makes dirty blocks clean. */
+  /**
+   * Evicts; when that frees too little, waits for `relieve`, which makes dirty blocks clean. NO_SPACE when it cannot:
+   * only then is a cache full of dirty data the writer's problem.
+   */
   async makeRoom(relieve: () => Promise<void>): Promise<void> {
     this.check();
     await this.#running;
-    if (this.isFull(MIB)) await relieve();
+    if (this.isFull(MIB)) {
+      try {
+        await relieve();
+      } catch (error) {
+        const state = `the cache is full of data that cannot be committed: ${messageOf(error)}`;
+        throw new DfsError('NO_SPACE', `Cannot write: ${state}`, { cause: error });
+      }
+    }
     this.check();
     await this.#running;
   }
