@@ -3,14 +3,22 @@ import { LRUCache } from 'lru-cache';
 
 const OPEN_MAX = 512;
 
-/** Descriptors of cache files, opened when needed; the least recently used ones are closed. */
+/**
+ * Descriptors of cache files, opened when needed; the least recently used ones are closed. Invariant: one that is held
+ * by a call on another thread is closed only after that call.
+ */
 export class Descriptors {
   readonly #open = new LRUCache<string, number>({
     max: OPEN_MAX,
     dispose: (fd) => {
-      closeSync(fd);
+      if (this.#held.has(fd)) this.#doomed.add(fd);
+      else closeSync(fd);
     },
   });
+  /** How many calls use a descriptor. */
+  readonly #held = new Map<number, number>();
+  /** Held descriptors to be closed when they are released. */
+  readonly #doomed = new Set<number>();
 
   /** The descriptor of `path`, or undefined when there is no such file. */
   existing(path: string): number | undefined {
@@ -30,6 +38,21 @@ export class Descriptors {
     if (known !== undefined) return { fd: known, isNew: false };
     const flags = constants.O_RDWR | constants.O_CREAT;
     return { fd: this.#keep(path, openSync(path, flags, 0o600)), isNew: true };
+  }
+
+  /** Runs `call` with a descriptor from here, which stays open until the call has ended. */
+  async hold<T>(fd: number, call: (fd: number) => Promise<T>): Promise<T> {
+    this.#held.set(fd, (this.#held.get(fd) ?? 0) + 1);
+    try {
+      return await call(fd);
+    } finally {
+      const left = (this.#held.get(fd) ?? 1) - 1;
+      if (left > 0) this.#held.set(fd, left);
+      else {
+        this.#held.delete(fd);
+        if (this.#doomed.delete(fd)) closeSync(fd);
+      }
+    }
   }
 
   /** `path` is about to name another file, or none. */

@@ -89,6 +89,8 @@ try {
   await volume.close({ commit: commitAtEnd });
 } catch (error) {
   log('error', 'not everything is committed; it stays in the cache', { message: messageOf(error) });
+  // Whoever waits for the end of the mount reads it there.
+  writeFileSync(paths.failure, JSON.stringify(packError(error)));
 }
 await control.close();
 process.exit(0);

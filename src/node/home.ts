@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DfsError } from '../base/errors.ts';
 import { lockExclusive } from '../base/os/mod.ts';
@@ -19,7 +19,7 @@ export interface HomePaths {
   log: string;
   /** What INIT agreed on, for the daemon that takes over. */
   session: string;
-  /** Why the last daemon could not start. */
+  /** Why the last daemon could not start, or could not commit at its end. */
   failure: string;
 }
 
@@ -47,6 +47,14 @@ export async function requireConfig(home: string): Promise<Config> {
     'NOT_FOUND',
     `Cannot find a volume in ${home}: it has no config; make one with "dfsctl init", or rebuild it with "dfsctl recover"`,
   );
+}
+
+/** Throws NOT_FOUND unless HOME has its metadata: opening it would make new, empty ones. */
+export function requireMeta(home: string): void {
+  const { meta } = homePaths(home);
+  if (existsSync(meta)) return;
+  const hint = 'what was not committed is lost; build a new HOME with "dfsctl recover"';
+  throw new DfsError('NOT_FOUND', `Cannot open ${home}: meta.sqlite is not there; ${hint}`);
 }
 
 /** Takes HOME for this process until the descriptor is closed everywhere; BUSY when another one has it. */

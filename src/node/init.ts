@@ -40,7 +40,7 @@ export async function initVolume(
   request: InitRequest,
 ): Promise<{ config: Config; map: DiskMap; choice: SchemeChoice }> {
   const home = resolve(request.home);
-  checkSizes(request);
+  checkInitSizes(request);
   const isNewHome = !existsSync(home);
   checkHomeEmpty(home);
   if (request.disks.length === 0) {
@@ -79,7 +79,11 @@ export async function initVolume(
   return { config, map, choice };
 }
 
-function checkSizes({ bucketBytes, cacheBytes }: InitRequest): void {
+/** BAD_ARGUMENT unless a volume can have buckets and a cache of these sizes. */
+export function checkInitSizes({
+  bucketBytes,
+  cacheBytes,
+}: Pick<InitRequest, 'bucketBytes' | 'cacheBytes'>): void {
   if (bucketBytes < BUCKET_BYTES_MIN || bucketBytes > BUCKET_BYTES_MAX) {
     throw new DfsError('BAD_ARGUMENT', `Cannot use a bucket size of ${bucketBytes} bytes: 1 MiB to 16 TiB are possible`);
   }

@@ -9,7 +9,7 @@ import { Committer } from '../commit/mod.ts';
 import { LiveMeta } from '../meta/mod.ts';
 import { FileSystem } from '../vfs/mod.ts';
 import type { Config } from './config.ts';
-import { homePaths } from './home.ts';
+import { homePaths, requireMeta } from './home.ts';
 import { type Receipt, Receipts } from './receipts.ts';
 import { StoreClient } from './store-client.ts';
 import type { VolumeReport } from './volume-report.ts';
@@ -109,10 +109,7 @@ export class LiveVolume {
       onDeath,
     });
     const head = await store.open();
-    if (!existsSync(paths.meta)) {
-      const hint = 'what was not committed is lost; build a new HOME with "dfsctl recover"';
-      throw new DfsError('NOT_FOUND', `Cannot open ${home}: meta.sqlite is not there; ${hint}`);
-    }
+    requireMeta(home);
     const meta = new LiveMeta(paths.meta);
     if (meta.committedEpoch > head.epoch) {
       const state = `HOME is at epoch ${meta.committedEpoch}, its disks end at ${head.epoch}`;
@@ -128,7 +125,6 @@ export class LiveVolume {
       limitBytes: config.cacheBytes,
       fetch: (request) => store.fetch(request),
       relieve: () => volume.committer.commit().then(() => undefined),
-      log,
     });
     cache.open(head.nextEpoch, { keepClean: isSameBoot(home) });
     const report = await store.report();

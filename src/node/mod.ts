@@ -4,8 +4,8 @@
  */
 export type { Config } from './config.ts';
 export type { FsckProgress, FsckReport } from './fsck.ts';
-export { homePaths, requireConfig } from './home.ts';
-export { type InitRequest, initVolume } from './init.ts';
+export { homePaths, lockHome, requireConfig } from './home.ts';
+export { checkInitSizes, type InitRequest, initVolume } from './init.ts';
 export type { LocatedExtent } from './locate.ts';
 export type { MountAnswer, MountRequest } from './mount-main.ts';
 export { type OfflineVolume, openOffline } from './offline.ts';
@@ -14,4 +14,4 @@ export { type RecoverReport, type RecoverRequest, recoverVolume } from './recove
 export { packError, unpackError } from './rpc.ts';
 export type { SchemeChoice } from './scheme-choice.ts';
 export type { StatusReport } from './status.ts';
-export type { DiskReport } from './volume-report.ts';
+export { type DiskReport, survivesWords } from './volume-report.ts';

@@ -5,7 +5,7 @@ import type { Log } from '../base/log.ts';
 import { Volume } from '../commit/mod.ts';
 import { LiveMeta } from '../meta/mod.ts';
 import { type FsckProgress, type FsckReport, fsck } from './fsck.ts';
-import { homePaths, lockHome, requireConfig } from './home.ts';
+import { homePaths, lockHome, requireConfig, requireMeta } from './home.ts';
 import { offlineStatus, type StatusReport } from './status.ts';
 import { volumeReport } from './volume-report.ts';
 
@@ -19,6 +19,7 @@ export interface OfflineVolume {
 /** Opens a volume that nobody has mounted; BUSY when somebody has. */
 export async function openOffline(home: string, log: Log): Promise<OfflineVolume> {
   const config = await requireConfig(home);
+  requireMeta(home);
   const lock = lockHome(home);
   let volume: Volume;
   try {

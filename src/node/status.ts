@@ -9,6 +9,9 @@ export interface StatusReport {
   mountPoint: string | undefined;
   mode: 'weak' | 'strong';
   readOnly: boolean;
+  /** Version of the diskmap. */
+  mapVersion: number;
+  bucketBytes: number;
   scheme: string;
   survives: string;
   /** What fsync means here, in words. */
@@ -92,6 +95,8 @@ function committedStatus(report: VolumeReport) {
   const { storedBytes, referencedBytes } = report;
   return {
     volumeUuid: report.volumeUuid,
+    mapVersion: report.mapVersion,
+    bucketBytes: report.bucketBytes,
     scheme: report.scheme,
     survives: report.survives,
     capacityBytes: report.capacityBytes,

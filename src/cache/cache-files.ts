@@ -1,0 +1,201 @@
+import { existsSync, ftruncateSync, futimesSync, renameSync, statSync, unlink } from 'node:fs';
+import { unlinkSync } from 'node:fs';
+import type { Epoch, Ino } from '../base/ids.ts';
+import { blocksOf, type Inode, type LiveMeta } from '../meta/mod.ts';
+import { blockCeil, CachedFile } from './cached-file.ts';
+import { Descriptors } from './descriptors.ts';
+import { Evictor } from './evictor.ts';
+import { CacheLayout } from './layout.ts';
+import { allocatedRanges } from './ranges.ts';
+
+/** Files the cache keeps in memory at most, unless more of them are dirty. */
+const FILES_IN_MEMORY_MAX = 16_384;
+/** A write gives row and cache file times this close; farther apart, the file was written later. */
+const CLOCKS_APART_MS = 20;
+
+/**
+ * The cached files in memory and their files on the device; counts what is dirty. It keeps invariants 1 and 2 of
+ * file-cache.ts; all of the room works on it.
+ */
+export class CacheFiles {
+  readonly layout: CacheLayout;
+  readonly descriptors: Descriptors = new Descriptors();
+  readonly evictor: Evictor;
+  readonly #meta: LiveMeta;
+  readonly #files = new Map<Ino, CachedFile>();
+  #tick = 0;
+  dirtyBytes = 0;
+  oldestDirtyMs: number | undefined;
+
+  constructor(options: { folder: string; meta: LiveMeta; limitBytes: number }) {
+    const { folder, meta, limitBytes } = options;
+    this.#meta = meta;
+    this.layout = new CacheLayout(folder);
+    this.evictor = new Evictor({
+      files: this.#files,
+      limitBytes,
+      layout: this.layout,
+      descriptors: this.descriptors,
+      forget: (file) => this.forget(file),
+    });
+  }
+
+  /** What is in memory of `ino`, if anything. */
+  known(ino: Ino): CachedFile | undefined {
+    return this.#files.get(ino);
+  }
+
+  all(): IterableIterator<CachedFile> {
+    return this.#files.values();
+  }
+
+  /** The cached file of an inode, taken up from the device when it is not in memory. */
+  load(inode: Inode): CachedFile {
+    const known = this.#files.get(inode.ino);
+    if (known !== undefined) {
+      known.lastUsed = ++this.#tick;
+      return known;
+    }
+    if (this.#files.size >= FILES_IN_MEMORY_MAX) this.#trimMemory();
+    const file = new CachedFile(inode);
+    file.lastUsed = ++this.#tick;
+    const fd = this.descriptors.existing(this.path(file));
+    if (fd !== undefined) {
+      for (const { start, end } of allocatedRanges(fd)) file.present.add(start, blockCeil(end));
+    }
+    file.cachedBytes = file.present.total;
+    this.evictor.loaded(file);
+    this.#meta.pin(inode);
+    this.#files.set(inode.ino, file);
+    return file;
+  }
+
+  /** Forgets files that can be loaded again, the least recently used half. */
+  #trimMemory(): void {
+    const idle = [...this.#files.values()].filter((file) => !file.isBusy);
+    idle.sort((a, b) => a.lastUsed - b.lastUsed);
+    for (const file of idle.slice(0, Math.ceil(idle.length / 2))) this.forget(file);
+  }
+
+  /** Drops a file from memory; what it has on the device stays. */
+  forget(file: CachedFile): void {
+    this.#files.delete(file.ino);
+    this.#meta.unpin(file.ino);
+  }
+
+  /** The inode is gone: nothing is kept of it. */
+  remove(ino: Ino): void {
+    this.evictor.removed(ino);
+    this.#files.delete(ino);
+  }
+
+  path(file: CachedFile): string {
+    return this.layout.file(file.ino);
+  }
+
+  /** The descriptor of the cache file, or undefined when there is none. */
+  existing(file: CachedFile): number | undefined {
+    return this.descriptors.existing(this.path(file));
+  }
+
+  /** The descriptor of the cache file, made as long as the inode when there is none (invariant 2). */
+  created(file: CachedFile): number {
+    const { fd, isNew } = this.descriptors.created(this.path(file));
+    if (isNew && file.inode.sizeBytes > 0) ftruncateSync(fd, file.inode.sizeBytes);
+    return fd;
+  }
+
+  /** Blocks [start, end) read right from the cache file now. */
+  addPresent(file: CachedFile, start: number, end: number): void {
+    const added = file.present.add(start, end);
+    if (added > 0) this.evictor.grew(file, added);
+  }
+
+  /** Blocks [start, end) hold what no chunk has. */
+  addDirty(file: CachedFile, start: number, end: number): void {
+    this.dirtyBytes += file.dirty.add(start, end);
+    this.oldestDirtyMs ??= Date.now();
+  }
+
+  /** Blocks [start, end) are no longer part of the file. */
+  removeRange(file: CachedFile, start: number, end: number): void {
+    this.dirtyBytes -= file.dirty.remove(start, end);
+    this.evictor.shrank(file, file.present.remove(start, end));
+  }
+
+  /** Gives the cache file the inode's time of change: after a crash it is looked for there. */
+  restoreMtime(file: CachedFile): void {
+    const fd = this.existing(file);
+    const { mtimeSec, mtimeNsec } = file.inode;
+    if (fd !== undefined) futimesSync(fd, mtimeSec, mtimeSec + mtimeNsec / 1e9);
+  }
+
+  /** The content of `file` is going: keeps what a running commit needs of it, removes the rest. */
+  setAside(file: CachedFile): void {
+    const path = this.path(file);
+    this.descriptors.forget(path);
+    const { frozen } = file;
+    if (frozen !== undefined && frozen.path === path && !frozen.uncaptured.isEmpty) {
+      frozen.path = this.layout.whole(file.ino);
+      if (existsSync(path)) renameSync(path, frozen.path);
+      return;
+    }
+    if (file.present.isEmpty && file.inode.sizeBytes === 0) return;
+    try {
+      unlinkSync(path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+
+  /** Removes a file of the cache that nobody needs, without waiting. */
+  removePath(path: string): void {
+    this.descriptors.forget(path);
+    unlink(path, () => undefined);
+  }
+
+  /**
+   * Makes folders and takes up what an earlier process left. Without `keepClean` cached blocks that are not dirty are
+   * not trusted and go: after a power cut they may not be what they were, as nobody synced them.
+   */
+  open(options: { keepClean: boolean }): void {
+    this.layout.prepare();
+    const dirty = new Set(this.#meta.dirtyInodes().map(({ ino }) => ino));
+    if (!options.keepClean) {
+      for (const ino of this.layout.inodes()) {
+        if (!dirty.has(ino)) unlinkSync(this.layout.file(ino));
+      }
+    }
+    for (const ino of dirty) this.#takeUp(ino);
+    this.evictor.scan();
+  }
+
+  /**
+   * A dirty file of an earlier process: its cache file is the truth about size and content. All that is allocated
+   * counts as dirty, which is more than needed: deduplication finds what is stored already.
+   */
+  #takeUp(ino: Ino): void {
+    const inode = this.#meta.inode(ino);
+    const stat = statSync(this.layout.file(ino), { bigint: true, throwIfNoEntry: false });
+    if (inode === undefined || stat === undefined) return;
+    const file = this.load(inode);
+    const rowMs = inode.mtimeSec * 1000 + inode.mtimeNsec / 1e6;
+    const fileMs = Number(stat.mtimeNs / 1_000_000n);
+    if (Math.abs(rowMs - fileMs) > CLOCKS_APART_MS) {
+      inode.mtimeSec = Number(stat.mtimeNs / 1_000_000_000n);
+      inode.mtimeNsec = Number(stat.mtimeNs % 1_000_000_000n);
+      inode.ctimeSec = inode.mtimeSec;
+      inode.ctimeNsec = inode.mtimeNsec;
+    }
+    inode.sizeBytes = Number(stat.size);
+    inode.blocks = blocksOf(inode.sizeBytes);
+    file.grown = true;
+    file.markedEpoch = 0 as Epoch;
+    for (const { start, end } of file.present) this.addDirty(file, start, end);
+  }
+
+  close(): void {
+    this.evictor.close();
+    this.descriptors.close();
+  }
+}

@@ -1,0 +1,77 @@
+import type { ChunkId } from '../base/ids.ts';
+import type { Extent, LiveMeta } from '../meta/mod.ts';
+import type { CacheFiles } from './cache-files.ts';
+import { blockCeil, type CachedFile } from './cached-file.ts';
+
+/** Parts of one chunk to be written into a cache file. */
+export interface FetchRequest {
+  path: string;
+  chunk: ChunkId;
+  parts: { offset: number; chunkOffset: number; lengthBytes: number }[];
+}
+
+/** Reads a chunk, verifies it and writes the parts into the file at `path`; off the event loop. */
+export type Fetch = (request: FetchRequest) => Promise<void>;
+
+/** Brings blocks that are absent into the cache (invariant 6 of file-cache.ts). */
+export class Fetcher {
+  readonly #files: CacheFiles;
+  readonly #meta: LiveMeta;
+  readonly #fetch: Fetch;
+  fetches = 0;
+  fetchedBytes = 0;
+
+  constructor(files: CacheFiles, meta: LiveMeta, fetch: Fetch) {
+    this.#files = files;
+    this.#meta = meta;
+    this.#fetch = fetch;
+  }
+
+  /** Makes blocks [start, end) present: undefined when they are, else a promise after which to ask again. */
+  ensure(file: CachedFile, start: number, end: number): Promise<void> | undefined {
+    if (file.present.covers(start, end)) return undefined;
+    const running = file.fillTouching(start, end);
+    if (running !== undefined) return running.done;
+    const fetches: Promise<void>[] = [];
+    for (const gap of file.present.gaps(start, end)) {
+      for (const extent of this.#meta.state.extents.overlapping(file.ino, gap.start, gap.end)) {
+        fetches.push(this.#fetchExtent(file, extent));
+      }
+      if (fetches.length === 0) file.present.add(gap.start, gap.end);
+    }
+    if (fetches.length === 0) return undefined;
+    return Promise.all(fetches).then(() => undefined);
+  }
+
+  /** Fetches the absent blocks of a whole extent, since its chunk must be read and verified whole. */
+  #fetchExtent(file: CachedFile, extent: Extent): Promise<void> {
+    const extentEnd = extent.offset + extent.lengthBytes;
+    const end = blockCeil(extentEnd);
+    const busy = file.fillTouching(extent.offset, end);
+    if (busy !== undefined) return busy.done;
+    const gaps = file.present.gaps(extent.offset, end);
+    this.#files.created(file);
+    const parts = gaps.map((gap) => ({
+      offset: gap.start,
+      chunkOffset: extent.chunkOffset + (gap.start - extent.offset),
+      lengthBytes: Math.min(gap.end, extentEnd) - gap.start,
+    }));
+    const fill = { start: extent.offset, end, done: Promise.resolve() };
+    const request = { path: this.#files.path(file), chunk: extent.chunk, parts };
+    fill.done = this.#fetch(request).then(
+      () => {
+        file.fills.splice(file.fills.indexOf(fill), 1);
+        for (const gap of gaps) this.#files.addPresent(file, gap.start, gap.end);
+        if (!file.dirty.isEmpty) this.#files.restoreMtime(file);
+        this.fetches++;
+        this.fetchedBytes += extent.lengthBytes;
+      },
+      (error: unknown) => {
+        file.fills.splice(file.fills.indexOf(fill), 1);
+        throw error;
+      },
+    );
+    file.fills.push(fill);
+    return fill.done;
+  }
+}
