@@ -65,8 +65,13 @@ export class Mounted {
     options: { dieInInit: boolean } = { dieInInit: false },
   ): Promise<Mounted> {
     const mounted = new Mounted(role, options.dieInInit);
-    await mounted.next('ready');
-    return mounted;
+    try {
+      await mounted.next('ready');
+      return mounted;
+    } catch (error) {
+      await mounted.stop();
+      throw error;
+    }
   }
 
   /** The next event of a kind that nobody has taken yet; throws when all servers have ended. */
