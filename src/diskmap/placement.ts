@@ -1,0 +1,216 @@
+import { assert, DfsError } from '../base/errors.ts';
+import { Clocks } from './clocks.ts';
+import type { DiskEntry, DiskMap } from './diskmap.ts';
+import { createDiskMap } from './diskmap.ts';
+import type { Level } from './failure-domain.ts';
+import { jumpHash } from './jump-hash.ts';
+import { ln } from './logarithm.ts';
+import { mix32, unit } from './mix.ts';
+import { createPlan, type Plan } from './plan.ts';
+import { Selection } from './selection.ts';
+
+/** A piece's bucket: the disk and the bucket in it, 1..weight. */
+export interface Placement {
+  readonly disk: DiskEntry;
+  readonly bucket: number;
+}
+
+/** Whether a disk can take or give a piece just now; what is `out` in the map is never asked. */
+export type Usable = (disk: DiskEntry) => boolean;
+
+/** How the pieces of a chunk may share nodes: `domain` is the highest level that separates them. */
+export interface Spread {
+  readonly domain: Level;
+  /** Most pieces of one chunk in a node, for the levels above `domain` that limit it. */
+  readonly most: readonly { readonly level: Level; readonly pieces: number }[];
+}
+
+/** Computes where pieces are, for one version of the map. */
+export interface Placer {
+  readonly map: DiskMap;
+  /**
+   * A placement for each of `count` pieces of a key of 32 bytes (a hash), by position. Positions
+   * are undefined when there are fewer disks than pieces. Disks that are `out` or not usable are
+   * replaced; the other pieces stay in their positions. Same map and key, same answer, everywhere.
+   * `usable` must not place anything itself.
+   */
+  place(key: Buffer, count: number, usable?: Usable): (Placement | undefined)[];
+  /** How the pieces of chunks of `count` pieces are kept apart, as far as disks are usable. */
+  spread(count: number): Spread;
+}
+
+export const PLACEMENT_KEY_BYTES = 32;
+export const PIECES_MAX = 255;
+
+/** After this many arrivals of the clocks, the disks that are still missing are drawn one by one. */
+const ARRIVALS_MAX = 65_536;
+/** Fewer here: that too few usable disks are left is common, and their order is soon forgotten. */
+const ARRIVALS_MAX_OF_USABLE = 1024;
+
+interface Draw {
+  readonly key: Buffer;
+  readonly arrivalsMax: number;
+  readonly fit?: Usable;
+}
+
+interface Choice {
+  readonly plan: Plan;
+  readonly selection: Selection;
+  /** Disk ids, 0 for none yet. */
+  readonly positions: number[];
+}
+
+/** Prepares a map for lookups; throws BAD_ARGUMENT when the map is not valid. */
+export function createPlacer(unchecked: DiskMap): Placer {
+  const map = createDiskMap(unchecked);
+  const disksById: DiskEntry[] = [];
+  for (const disk of map.disks) disksById[disk.id] = disk;
+  const clocks = new Clocks(map.disks);
+  const totalWeight = map.disks.reduce((sum, disk) => sum + disk.weight, 0);
+  const plans = new Map<number, { plan: Plan; selection: Selection }>();
+  let isPlacing = false;
+  const limit = new Float64Array(1);
+  const hasOut = !map.disks.every(isIn);
+
+  function planFor(count: number): { plan: Plan; selection: Selection } {
+    const known = plans.get(count);
+    if (known !== undefined) return known;
+    if (!Number.isInteger(count) || count < 1 || count > PIECES_MAX) {
+      throw new DfsError(
+        'BAD_ARGUMENT',
+        `Cannot place ${count} pieces: 1 to ${PIECES_MAX} are allowed`,
+      );
+    }
+    const plan = createPlan(map.disks, count);
+    const planned = { plan, selection: new Selection(plan) };
+    plans.set(count, planned);
+    return planned;
+  }
+
+  /** Runs the clocks until the selection is full or all disks that fit were offered. */
+  function fill(selection: Selection, draw: Draw): void {
+    const { key, fit } = draw;
+    clocks.start(key);
+    const lastTime = drawEnd(clocks.rate, draw.arrivalsMax);
+    for (let until = 4 / totalWeight; ; until *= 2) {
+      limit[0] = Math.min(until, lastTime, selection.end[0] as number);
+      for (let id = clocks.next(limit); id !== 0; id = clocks.next(limit)) {
+        if (fit !== undefined && !fit(disksById[id] as DiskEntry)) continue;
+        selection.offer(id, clocks.time);
+        limit[0] = Math.min(limit[0] as number, selection.end[0] as number);
+      }
+      if ((selection.end[0] as number) <= until) return;
+      if (until >= lastTime) break;
+    }
+    // Clocks have no memory: what has not rung by now rings after another exponential time.
+    const time = new Float64Array(1);
+    for (const disk of map.disks) {
+      if (fit !== undefined && !fit(disk)) continue;
+      const wait = -ln(unit(clocks.bits(mix32(disk.id) ^ 0x77616974))) / disk.weight;
+      time[0] = lastTime + wait;
+      selection.offer(disk.id, time);
+    }
+  }
+
+  /**
+   * Replaces the disks that do not fit and leaves the others in their positions, giving up limits
+   * from the top when there are too few disks for them.
+   */
+  function replace(choice: Choice, draw: Draw & { fit: Usable }): void {
+    const { plan, selection, positions } = choice;
+    const stays = (id: number): boolean => draw.fit(disksById[id] as DiskEntry);
+    if (positions.every((id) => id === 0 || stays(id))) return;
+    positions.forEach((id, at) => {
+      if (id !== 0 && !stays(id)) positions[at] = 0;
+    });
+    selection.retain(stays);
+    for (let given = 0; given <= plan.limits.length; given++) {
+      const size = plan.liveSizes[given] as number;
+      if (size <= selection.length) continue;
+      selection.extend(size, plan.limits.slice(given));
+      fill(selection, draw);
+    }
+    assign(choice, clocks);
+  }
+
+  /** The disks of the positions, 0 for none. */
+  function choose(key: Buffer, count: number, usable: Usable | undefined): number[] {
+    const { plan, selection } = planFor(count);
+    const positions = new Array<number>(count).fill(0);
+    if (plan.size === 0) return positions;
+    const choice = { plan, selection, positions };
+    selection.clear();
+    selection.extend(plan.size, plan.limits);
+    fill(selection, { key, arrivalsMax: ARRIVALS_MAX });
+    assign(choice, clocks);
+    // First all disks, then those that are in, then those usable: each step moves what it must.
+    if (hasOut) replace(choice, { key, arrivalsMax: ARRIVALS_MAX, fit: isIn });
+    if (usable === undefined) return positions;
+    const fit: Usable = (disk) => isIn(disk) && usable(disk);
+    replace(choice, { key, arrivalsMax: ARRIVALS_MAX_OF_USABLE, fit });
+    return positions;
+  }
+
+  function place(key: Buffer, count: number, usable?: Usable): (Placement | undefined)[] {
+    if (key.length !== PLACEMENT_KEY_BYTES) {
+      const state = `it has ${key.length} of ${PLACEMENT_KEY_BYTES} bytes`;
+      throw new DfsError('BAD_ARGUMENT', `Cannot place a key: ${state}`);
+    }
+    assert(!isPlacing, 'usable() does not place');
+    isPlacing = true;
+    try {
+      const diskIds = choose(key, count, usable);
+      const placements = new Array<Placement | undefined>(count).fill(undefined);
+      for (let at = 0; at < count; at++) {
+        const disk = disksById[diskIds[at] as number];
+        if (disk === undefined) continue;
+        const bucket = 1 + jumpHash(clocks.bits(mix32(disk.id)), disk.weight);
+        placements[at] = { disk, bucket };
+      }
+      return placements;
+    } finally {
+      isPlacing = false;
+    }
+  }
+
+  function spread(count: number): Spread {
+    const { limits, liveSizes } = planFor(count).plan;
+    const given = liveSizes.findIndex((size) => size === liveSizes.at(-1));
+    const kept = limits.slice(given);
+    const domain = kept.find((limit) => limit.cap === 1)?.level ?? 'disk';
+    const above = kept.filter((limit) => limit.cap > 1);
+    return { domain, most: above.map(({ level, cap }) => ({ level, pieces: cap })) };
+  }
+
+  return { map, place, spread };
+}
+
+function isIn(disk: DiskEntry): boolean {
+  return disk.state === 'in';
+}
+
+/** A power of four, so that it is the same for maps that differ by little. */
+function drawEnd(rate: number, arrivalsMax: number): number {
+  let end = arrivalsMax;
+  while (end * rate > arrivalsMax) end /= 4;
+  return end;
+}
+
+/**
+ * Gives every selected disk that has no position yet a free one: the one its domain prefers for
+ * this key, so that it mostly keeps it when another map puts other disks beside it.
+ */
+function assign(choice: Choice, clocks: Clocks): void {
+  const { plan, selection, positions } = choice;
+  for (let one = 0; one < selection.length; one++) {
+    const diskId = selection.diskIds[one] as number;
+    if (positions.includes(diskId)) continue;
+    let bits = clocks.bits(plan.domainSaltOf[diskId] as number);
+    let at = (bits >>> 0) % plan.count;
+    while (positions[at] !== 0) {
+      bits = mix32(bits + 1);
+      at = (bits >>> 0) % plan.count;
+    }
+    positions[at] = diskId;
+  }
+}
