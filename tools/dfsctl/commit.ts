@@ -1,0 +1,87 @@
+import { stat } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { DfsError, messageOf } from '../../src/base/errors.ts';
+import { ROOT_INO } from '../../src/base/ids.ts';
+import type { Receipt } from '../../src/node/mod.ts';
+import { withDaemon } from './client.ts';
+import { commitVolume } from './commit-volume.ts';
+import { examples } from './examples.ts';
+import { formatBytes, formatDuration, type Style } from './format.ts';
+import { type OutputOptions, printFacts } from './output.ts';
+import { findMountedPath, findTarget } from './target.ts';
+
+interface CommitOptions extends OutputOptions {
+  status?: true;
+}
+
+/** The receipt of one path. */
+export type PathReceipt = Receipt & { path: string };
+
+interface Asked {
+  home: string;
+  path: string;
+  ino: number;
+}
+
+/** dfsctl commit: waits until everything up to now is on the disks. */
+export function registerCommit(program: Command): void {
+  program
+    .command('commit')
+    .description('Wait until files, trees or the whole volume are on the disks, and say so.')
+    .argument('[paths...]', 'files and folders on mounted volumes; default: the whole volume')
+    .option('--status', 'only ask, do not commit')
+    .option('--json', 'print the facts as JSON')
+    .addHelpText(
+      'after',
+      examples(
+        'dfsctl commit',
+        'dfsctl commit /srv/files/db',
+        'dfsctl commit --status db wal --json',
+      ),
+    )
+    .action(commit);
+}
+
+async function commit(paths: string[], options: CommitOptions): Promise<void> {
+  const asked = paths.length === 0 ? [wholeVolume()] : await Promise.all(paths.map(inoOf));
+  if (options.status !== true) {
+    for (const home of new Set(asked.map((one) => one.home))) {
+      await withDaemon(home, commitVolume);
+    }
+  }
+  const receipts: PathReceipt[] = [];
+  for (const one of asked) {
+    const receipt = await withDaemon(one.home, (client) =>
+      client.get<Receipt>(`/receipt?ino=${one.ino}`),
+    );
+    receipts.push({ path: one.path, ...receipt });
+  }
+  printFacts(options, { receipts }, (style) => receipts.map((one) => receiptLine(one, style)));
+}
+
+function wholeVolume(): Asked {
+  const { home, mountPoint } = findTarget(undefined);
+  return { home, path: mountPoint ?? home, ino: ROOT_INO };
+}
+
+/** The inode that a path leads to on its mounted volume. */
+export async function inoOf(name: string): Promise<Asked> {
+  const { home, path } = findMountedPath(name);
+  try {
+    const { ino } = await stat(path);
+    return { home, path, ino };
+  } catch (cause) {
+    throw new DfsError('IO', `Cannot look at ${name}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** A receipt in one line. */
+export function receiptLine(receipt: PathReceipt, style: Style): string {
+  const { path, state, epoch, bytesLeft, oldestUncommittedMs, scheme, failure } = receipt;
+  if (state === 'committed') return `${path}: ${style.good(`committed@${epoch}`)}, ${scheme}`;
+  const age =
+    oldestUncommittedMs === undefined ? '' : `, the oldest ${formatDuration(oldestUncommittedMs)}`;
+  const why = failure === undefined ? '' : `; the last commit failed: ${failure}`;
+  const left = `${formatBytes(bytesLeft)} not committed${age}`;
+  return `${path}: ${style.warn(state)}, ${left}, before that committed@${epoch}, ${scheme}${why}`;
+}

@@ -1,0 +1,112 @@
+import { realpathSync } from 'node:fs';
+import { type Command, Option } from 'commander';
+import { DfsError } from '../../src/base/errors.ts';
+import { requireConfig, type StatusReport } from '../../src/node/mod.ts';
+import { withDaemon } from './client.ts';
+import { examples } from './examples.ts';
+import { prepareMountPoint } from './mount-checks.ts';
+import { type MountProcess, startMount } from './mount-process.ts';
+import { type OutputOptions, printFacts, remark } from './output.ts';
+import { EXIT_FAILED, oneLine } from './report.ts';
+import { findTarget } from './target.ts';
+import { unmountVolume } from './unmount-volume.ts';
+
+interface MountOptions extends OutputOptions {
+  mode?: 'weak' | 'strong';
+  readOnly?: true;
+  foreground?: true;
+  verbose?: true;
+}
+
+/** dfsctl mount: serves a volume at a folder. */
+export function registerMount(program: Command): void {
+  program
+    .command('mount')
+    .description('Mount a volume.')
+    .argument('<home>', 'HOME of the volume')
+    .argument('<mountpoint>', 'an existing empty folder')
+    .addOption(
+      new Option('--mode <mode>', 'what fsync waits for: the cache, or the disks').choices([
+        'weak',
+        'strong',
+      ]),
+    )
+    .option('--read-only', 'let nothing be changed')
+    .option('--foreground', 'stay until it is unmounted; Ctrl-C unmounts')
+    .option('--verbose', 'write more into HOME/daemon.log')
+    .option('--json', 'print the facts as JSON')
+    .addHelpText(
+      'after',
+      examples(
+        'dfsctl mount /var/lib/dfs /srv/files',
+        'dfsctl mount ./home ./mnt --mode strong --foreground',
+      ),
+    )
+    .action(mount);
+}
+
+async function mount(homeName: string, mountName: string, options: MountOptions): Promise<void> {
+  const { home, mountPoint: elsewhere } = findTarget(homeName);
+  const config = await requireConfig(home);
+  const mountPoint = await prepareMountPoint(mountName, { home, config });
+  if (elsewhere !== undefined) {
+    const hint = `"dfsctl umount ${elsewhere}" ends that`;
+    throw new DfsError('BUSY', `Cannot mount ${homeName}: it is mounted on ${elsewhere}; ${hint}`);
+  }
+  const readOnly = options.readOnly === true;
+  const request = {
+    home: realpathSync(home),
+    mountPoint,
+    ...(options.mode === undefined ? {} : { mode: options.mode }),
+    readOnly,
+    verbose: options.verbose === true,
+  };
+  const running = await startMount(request).catch((error: unknown) => {
+    throw withRootHint(error);
+  });
+  const mode = options.mode ?? config.mode;
+  printFacts(options, { home, mountPoint, mode, readOnly }, (style) => [
+    `${style.good('Mounted')} ${home} on ${mountPoint}: ${mode} mode${readOnly ? ', read-only' : ''}`,
+  ]);
+  await remarkProblems(home);
+  if (options.foreground === true) await stay(running, { home, mountPoint });
+  else running.letGo();
+}
+
+/** What is not as it should be is said at once, not only in the status. */
+async function remarkProblems(home: string): Promise<void> {
+  try {
+    const { problems } = await withDaemon(home, (client) => client.get<StatusReport>('/status'));
+    for (const problem of problems) remark(problem);
+  } catch {
+    // The mount serves; that it cannot be asked at this moment does not undo that.
+  }
+}
+
+/** Waits for the end of the mount. The first Ctrl-C unmounts if nobody is busy, the second anyway. */
+async function stay(
+  running: MountProcess,
+  mount: { home: string; mountPoint: string },
+): Promise<void> {
+  let asked = false;
+  const onInterrupt = (): void => {
+    if (asked) {
+      running.kill('SIGTERM');
+      return;
+    }
+    asked = true;
+    unmountVolume({ ...mount, now: false }).catch((error: unknown) => {
+      remark(`${oneLine(error)}; Ctrl-C again detaches it all the same`);
+    });
+  };
+  const onTerm = (): void => running.kill('SIGTERM');
+  process.on('SIGINT', onInterrupt).on('SIGTERM', onTerm);
+  const status = await running.ended;
+  process.off('SIGINT', onInterrupt).off('SIGTERM', onTerm);
+  if (status !== 0) process.exitCode = EXIT_FAILED;
+}
+
+function withRootHint(error: unknown): unknown {
+  const isRefused = error instanceof DfsError && error.details.errno === 'EPERM';
+  return isRefused ? new DfsError('IO', `${error.message}; mounting takes root`) : error;
+}

@@ -1,0 +1,47 @@
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { registerCommit } from './commit.ts';
+import { registerDiskmap } from './diskmap.ts';
+import { registerFsck } from './fsck.ts';
+import { registerInit } from './init.ts';
+import { registerMount } from './mount.ts';
+import { registerRecover } from './recover.ts';
+import { registerStatus } from './status.ts';
+import { registerUmount } from './umount.ts';
+
+/** The command line with all its verbs; it throws instead of ending the process. */
+export function createProgram(): Command {
+  const program = new Command('dfsctl')
+    .description('Makes, mounts, inspects and recovers DFS volumes.')
+    .version(packageVersion())
+    .configureHelp({ sortSubcommands: false })
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined })
+    .addHelpText('after', '\nExit status: 0 done, 1 failed, 2 the command line cannot be used.');
+  program.action(() => program.help({ error: true }));
+  const registrations = [
+    registerInit,
+    registerMount,
+    registerUmount,
+    registerStatus,
+    registerCommit,
+    registerDiskmap,
+    registerRecover,
+    registerFsck,
+  ];
+  for (const register of registrations) register(program);
+  return program;
+}
+
+/** The version in package.json, which lies a different way up from the source and from dist. */
+function packageVersion(): string {
+  for (const way of ['../../package.json', '../../../package.json']) {
+    try {
+      const text = readFileSync(new URL(way, import.meta.url), 'utf8');
+      return (JSON.parse(text) as { version: string }).version;
+    } catch {
+      // Then it is the other one.
+    }
+  }
+  return 'unknown';
+}

@@ -1,0 +1,148 @@
+import type { Command } from 'commander';
+import { silentLog } from '../../src/base/log.ts';
+import { type DiskReport, openOffline, type StatusReport } from '../../src/node/mod.ts';
+import { isHomeInUse, withDaemon } from './client.ts';
+import { examples } from './examples.ts';
+import {
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatFacts,
+  formatTable,
+  type Style,
+} from './format.ts';
+import { type OutputOptions, printFacts } from './output.ts';
+import { findTarget, type Target } from './target.ts';
+
+/** dfsctl status: how a volume is, in words. */
+export function registerStatus(program: Command): void {
+  program
+    .command('status')
+    .description('Say how a volume is: health, space, what is committed, what survives what.')
+    .argument(
+      '[volume]',
+      'HOME or mountpoint; default: the only mounted one, or the one you are in',
+    )
+    .option('--json', 'print the facts as JSON')
+    .addHelpText('after', examples('dfsctl status', 'dfsctl status /srv/files --json'))
+    .action(async (name: string | undefined, options: OutputOptions) => {
+      const report = await statusOf(findTarget(name));
+      printFacts(options, report, (style) => statusLines(report, style));
+    });
+}
+
+/** The status of a volume: from its daemon if it has one, else from HOME and the disks. */
+export async function statusOf({ home, mountPoint }: Target): Promise<StatusReport> {
+  // A mount in another namespace is not seen here, but its socket is.
+  if (mountPoint !== undefined || isHomeInUse(home)) {
+    return withDaemon(home, (client) => client.get<StatusReport>('/status'));
+  }
+  const volume = await openOffline(home, silentLog);
+  try {
+    return await volume.status();
+  } finally {
+    await volume.close();
+  }
+}
+
+/** The report as a person reads it. */
+export function statusLines(report: StatusReport, style: Style): string[] {
+  const { mountPoint, mode, readOnly } = report;
+  const place =
+    mountPoint === undefined
+      ? 'not mounted'
+      : `mounted on ${mountPoint}, ${mode} mode${readOnly ? ', read-only' : ''}`;
+  return [
+    `Volume ${style.bold(report.volumeUuid)} of ${report.home}`,
+    ...formatFacts(
+      [
+        ['health', healthWords(report.health, style)],
+        ['state', place],
+        ['scheme', `${report.scheme}: ${report.survives}`],
+        ['durability', report.fsyncMeans],
+        ['capacity', capacityWords(report)],
+        ['stored', storedWords(report)],
+        ['waiting', waitingWords(report)],
+        ['committed', committedWords(report)],
+        ...cacheFacts(report),
+      ],
+      style,
+    ),
+    ...report.problems.map((problem) => `  ${style.warn('!')} ${problem}`),
+    ...diskTable(report.disks, style).map((line) => `  ${line}`),
+  ];
+}
+
+function healthWords(health: StatusReport['health'], style: Style): string {
+  if (health === 'healthy') return style.good(health);
+  return health === 'degraded' ? style.warn(health) : style.bad(health);
+}
+
+function capacityWords({ capacityBytes, usedBytes, freeBytes }: StatusReport): string {
+  const percent = capacityBytes === 0 ? 0 : (usedBytes / capacityBytes) * 100;
+  const used = `${formatBytes(usedBytes)} used (${percent.toFixed(1)}%)`;
+  return `${formatBytes(capacityBytes)}: ${used}, ${formatBytes(freeBytes)} free`;
+}
+
+function storedWords({ inodes, chunks, dedupRatio }: StatusReport): string {
+  const files = formatCount(inodes, 'file or folder', 'files and folders');
+  return `${files} in ${formatCount(chunks, 'chunk')}, deduplication ${dedupRatio.toFixed(2)}`;
+}
+
+function waitingWords(report: StatusReport): string {
+  const { dirtyBytes, uncommittedOps, oldestUncommittedMs, commitRunning } = report;
+  if (dirtyBytes === 0 && uncommittedOps === 0) return 'nothing, everything is committed';
+  const age =
+    oldestUncommittedMs === undefined ? '' : `, the oldest ${formatDuration(oldestUncommittedMs)}`;
+  const running = commitRunning
+    ? `; committing: ${formatBytes(commitRunning.bytesDone)} of ${formatBytes(commitRunning.bytesTotal)}`
+    : '';
+  const operations = formatCount(uncommittedOps, 'operation');
+  return `${formatBytes(dirtyBytes)} and ${operations} not committed${age}${running}`;
+}
+
+function committedWords({ epoch, epochAgeMs }: StatusReport): string {
+  if (epoch === 0) return 'nothing yet';
+  return `epoch ${epoch}, ${formatDuration(epochAgeMs)} ago`;
+}
+
+function cacheFacts(report: StatusReport): [string, string][] {
+  const { cacheBytes, cacheLimitBytes, degradedReads, mountPoint } = report;
+  const limit = formatBytes(cacheLimitBytes);
+  const cache =
+    mountPoint === undefined ? `up to ${limit}` : `${formatBytes(cacheBytes)} of ${limit}`;
+  const facts: [string, string][] = [['cache', cache]];
+  if (degradedReads > 0) {
+    facts.push(['repaired', `${formatCount(degradedReads, 'read')} in spite of missing pieces`]);
+  }
+  return facts;
+}
+
+function diskTable(disks: DiskReport[], style: Style): string[] {
+  return formatTable(
+    [
+      { heading: 'DISK', align: 'right' },
+      { heading: 'STATE' },
+      { heading: 'USED', align: 'right' },
+      { heading: 'FREE', align: 'right' },
+      { heading: 'PIECES', align: 'right' },
+      { heading: 'BAD', align: 'right' },
+      { heading: 'FOLDER' },
+    ],
+    disks.map((disk) => [
+      String(disk.id),
+      disk.state,
+      sizeOrDash(disk.usedBytes),
+      sizeOrDash(disk.freeBytes),
+      disk.pieces === undefined ? '-' : disk.pieces.toLocaleString('en-US'),
+      disk.badPieces === undefined ? '-' : String(disk.badPieces),
+      disk.path ?? '-',
+    ]),
+    style,
+  );
+}
+
+/** A size, or "-" when it is not known. */
+export function sizeOrDash(bytes: number | undefined): string {
+  return bytes === undefined ? '-' : formatBytes(bytes);
+}
