@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { DfsError, InvariantError, messageOf } from '../base/errors.ts';
 import { createLog } from '../base/log.ts';
-import { FuseServer, type NegotiatedInit, unmount } from '../fuse/mod.ts';
+import { FuseServer, type NegotiatedInit, unmount, unmountOwn } from '../fuse/mod.ts';
 import { ControlServer } from './control-server.ts';
 import { homePaths, requireConfig } from './home.ts';
 import { LiveVolume } from './live-volume.ts';
@@ -56,7 +56,6 @@ const server = new FuseServer({
     ? { negotiated: JSON.parse(readFileSync(paths.session, 'utf8')) as NegotiatedInit }
     : {}),
   onInit: (negotiated) => {
-    volume.fileSystem.mounted();
     writeFileSync(paths.session, JSON.stringify(negotiated), { mode: 0o600 });
   },
 });
@@ -75,8 +74,7 @@ await control.listen();
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.on(signal, () => {
     log('info', 'stopping', { signal });
-    unmount(request.mountPoint, { lazy: true });
-    server.stop();
+    void unmountOwn(request.mountPoint, { lazy: true }).finally(() => server.stop());
   });
 }
 const running = server.run();

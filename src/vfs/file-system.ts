@@ -10,6 +10,8 @@ import {
   ENOSPC,
   ENOTDIR,
   ENOTEMPTY,
+  ENXIO,
+  EOPNOTSUPP,
   EROFS,
   EFBIG,
   type NegativeErrno,
@@ -50,7 +52,6 @@ import { checkSetXattr, COMMIT_XATTR, listXattrs } from './xattrs.ts';
 const RENAME_NOREPLACE = 1;
 const RENAME_EXCHANGE = 2;
 const SEEK_DATA = 3;
-const ENXIO = 6;
 const O_EXCL = 0o200;
 const S_IXGRP = 0o010;
 const BLOCK = 4096;
@@ -428,7 +429,8 @@ export class FileSystem implements Vfs {
     if (this.#meta.inode(ino) === undefined) return -ENOENT;
     const stored = this.#meta.state.xattr(ino, name);
     if (stored !== undefined) return stored;
-    if (name.toString('latin1') !== COMMIT_XATTR) return -ENODATA;
+    const text = name.toString('latin1');
+    if (text !== COMMIT_XATTR) return text.startsWith('system.') ? -EOPNOTSUPP : -ENODATA;
     return Buffer.from(this.#options.durability.receipt(ino));
   }
 
