@@ -25,7 +25,6 @@ export function registerDiskmap(program: Command): void {
   const diskmap = program
     .command('diskmap')
     .description('Show the hardware of a volume, and where files lie on it.');
-  diskmap.action(() => diskmap.help({ error: true }));
   diskmap
     .command('show')
     .description('Show the tree room > row > rack > machine > disk with weights and use.')

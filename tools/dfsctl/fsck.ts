@@ -31,7 +31,7 @@ export function registerFsck(program: Command): void {
 }
 
 async function check({ home, mountPoint }: Target): Promise<FsckReport> {
-  const progress = createProgress('Checking', 'chunks');
+  const progress = createProgress('Checking', 'count');
   const onProgress = ({ chunksDone, chunksTotal }: FsckProgress): void =>
     progress.update({ done: chunksDone, total: chunksTotal });
   try {

@@ -1,5 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { type Command, Option } from 'commander';
+import { EPERM } from '../../src/base/errno.ts';
 import { DfsError } from '../../src/base/errors.ts';
 import { requireConfig, type StatusReport } from '../../src/node/mod.ts';
 import { withDaemon } from './client.ts';
@@ -107,6 +108,6 @@ async function stay(
 }
 
 function withRootHint(error: unknown): unknown {
-  const isRefused = error instanceof DfsError && error.details.errno === 'EPERM';
+  const isRefused = error instanceof DfsError && error.details.errno === EPERM;
   return isRefused ? new DfsError('IO', `${error.message}; mounting takes root`) : error;
 }

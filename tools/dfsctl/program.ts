@@ -18,7 +18,6 @@ export function createProgram(): Command {
     .exitOverride()
     .configureOutput({ outputError: () => undefined })
     .addHelpText('after', '\nExit status: 0 done, 1 failed, 2 the command line cannot be used.');
-  program.action(() => program.help({ error: true }));
   const registrations = [
     registerInit,
     registerMount,

@@ -20,18 +20,18 @@ const RATE_AFTER_MS = 500;
  * A bar on stderr when a person watches it, else nothing. `unit` says what is counted; nothing is
  * shown of what is done in the blink of an eye.
  */
-export function createProgress(what: string, unit: 'bytes' | 'chunks'): Progress {
+export function createProgress(what: string, unit: 'bytes' | 'count'): Progress {
   if (!process.stderr.isTTY) return { update: () => undefined, stop: () => undefined };
   return new ProgressBar(what, unit);
 }
 
 class ProgressBar implements Progress {
   readonly #what: string;
-  readonly #unit: 'bytes' | 'chunks';
+  readonly #unit: 'bytes' | 'count';
   readonly #startedMs = performance.now();
   #bar: SingleBar | undefined;
 
-  constructor(what: string, unit: 'bytes' | 'chunks') {
+  constructor(what: string, unit: 'bytes' | 'count') {
     this.#what = what;
     this.#unit = unit;
   }

@@ -36,7 +36,7 @@ async function recover(home: string, options: RecoverOptions): Promise<void> {
   if (cacheBytes < CACHE_BYTES_MIN) {
     throw new UsageError(`Cannot use a cache of ${cacheBytes} bytes: it needs at least 64 MiB`);
   }
-  const progress = createProgress('Looking for chunks', 'chunks');
+  const progress = createProgress('Looking for chunks', 'count');
   let report: RecoverReport;
   try {
     report = await recoverVolume({

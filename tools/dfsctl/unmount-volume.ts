@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { EBUSY } from '../../src/base/errno.ts';
 import { DfsError, messageOf } from '../../src/base/errors.ts';
 import { unmount } from '../../src/fuse/mod.ts';
 import { homePaths, type StatusReport, unpackError } from '../../src/node/mod.ts';
@@ -71,7 +72,7 @@ async function detach(mountPoint: string, client: ControlClient): Promise<void> 
   } catch (error) {
     // The next end of this mount shall be the usual one, whoever brings it about.
     await client.post('/unmount?commit=true');
-    if (!(error instanceof DfsError) || error.details.errno !== 'EBUSY') throw error;
+    if (!(error instanceof DfsError) || error.details.errno !== EBUSY) throw error;
     const users = usersOf(mountPoint);
     const who =
       users.length === 0 ? 'a process has files on it open' : `used by ${users.join(', ')}`;
