@@ -1,0 +1,119 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { MIB } from '../../src/base/limits.ts';
+import { Program } from '../harness/processes.ts';
+import { Dice, seedOf } from '../harness/seed.ts';
+import { canMount, TestVolume } from '../harness/volume.ts';
+
+const OPERATIONS = Number(process.env.DFS_MODEL_OPERATIONS ?? 100_000);
+const ROUND = 5000;
+const COMMIT_EVERY_MS = 300;
+
+/** What happens between two rounds of operations; open files survive only the first three. */
+const EVENTS = ['nothing', 'commit', 'kill', 'remount', 'recover', 'recover-degraded'] as const;
+type Event = (typeof EVENTS)[number];
+
+/** A volume, a native folder and the program that works on both. */
+class Model {
+  readonly native: string = mkdtempSync(join(tmpdir(), 'dfs-native-'));
+  readonly #volume: TestVolume;
+  readonly #driver: Program;
+  readonly #dice: Dice;
+
+  constructor(volume: TestVolume, seed: number) {
+    this.#volume = volume;
+    this.#dice = new Dice(seed);
+    const args = [this.native, volume.mountPoint, String(seed)];
+    this.#driver = new Program('model_ops.py', args);
+  }
+
+  /** Operations, with commits and sometimes a kill of the daemon in the middle of them. */
+  async round(count: number): Promise<void> {
+    const running = this.#driver.ask({ do: 'run', count }, 300_000);
+    let isOver = false;
+    const ended = running.finally(() => {
+      isOver = true;
+    });
+    // Looked at below; until then a failure must not count as unhandled.
+    ended.catch(() => undefined);
+    const kills = this.#dice.below(4) === 0;
+    while (!isOver) {
+      await Promise.race([pause(COMMIT_EVERY_MS), ended.catch(() => undefined)]);
+      if (isOver) break;
+      if (kills && this.#dice.below(3) === 0) await this.#volume.killDaemon();
+      // While a daemon starts there is nobody to ask.
+      else void this.#volume.commit().catch(() => undefined);
+    }
+    await ended;
+  }
+
+  async happen(event: Event): Promise<void> {
+    const volume = this.#volume;
+    if (event === 'commit') await volume.commit();
+    if (event === 'kill') await volume.killDaemon();
+    if (!['remount', 'recover', 'recover-degraded'].includes(event)) return;
+    await this.#driver.ask({ do: 'close' });
+    await volume.unmount();
+    if (event === 'recover-degraded') {
+      const lost = this.#dice.below(volume.disks.length);
+      const report = await volume.recover(volume.disks.filter((_, index) => index !== lost));
+      expect(report.lost).toEqual([]);
+      await volume.mount({ readOnly: true });
+      await this.compare();
+      await volume.unmount();
+    }
+    if (event !== 'remount') {
+      const report = await volume.recover();
+      expect(report.lost).toEqual([]);
+      expect(report.degradedChunks).toBe(0);
+    }
+    await volume.mount();
+  }
+
+  async compare(): Promise<number> {
+    const { entries } = await this.#driver.ask({ do: 'compare' }, 300_000);
+    return entries as number;
+  }
+
+  pickEvent(): Event {
+    return this.#dice.pick(EVENTS);
+  }
+
+  async close(): Promise<void> {
+    await this.#driver.end();
+    rmSync(this.native, { recursive: true, force: true });
+  }
+}
+
+describe.skipIf(!canMount)('a mount and a native folder give equal answers', () => {
+  test.each([
+    { scheme: 'replica:2', operations: OPERATIONS },
+    { scheme: 'ec:2+1', operations: Math.ceil(OPERATIONS / 5) },
+  ])('to $operations random operations with $scheme', async ({ scheme, operations }) => {
+    const seed = seedOf('test/model/model.test.ts');
+    const volume = await TestVolume.create({ scheme, cacheBytes: 64 * MIB });
+    let model: Model | undefined;
+    try {
+      await volume.mount();
+      model = new Model(volume, seed);
+      for (let done = 0; done < operations; done += ROUND) {
+        await model.round(Math.min(ROUND, operations - done));
+        const event = model.pickEvent();
+        await model.happen(event);
+        const entries = await model.compare();
+        if (process.env.DFS_VERBOSE) console.log(done, event, entries);
+      }
+      await model.happen('recover-degraded');
+      await model.compare();
+    } catch (error) {
+      console.log(volume.log);
+      throw error;
+    } finally {
+      await model?.close();
+      await volume.dispose();
+    }
+  }, OPERATIONS * 10 + 120_000);
+});
