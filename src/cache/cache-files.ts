@@ -9,7 +9,7 @@ import { CacheLayout } from './layout.ts';
 import { allocatedRanges } from './ranges.ts';
 
 /** Files the cache keeps in memory at most, unless more of them are dirty. */
-const FILES_IN_MEMORY_MAX = 16_384;
+const FILES_IN_MEMORY_MAX = 8192;
 /** A write gives row and cache file times this close; farther apart, the file was written later. */
 const CLOCKS_APART_MS = 20;
 

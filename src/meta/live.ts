@@ -23,7 +23,7 @@ export interface FileExtents {
 }
 
 const REPLY_SLOTS = 128;
-const INODES_CACHED_MAX = 20_000;
+const INODES_CACHED_MAX = 16_384;
 const INO_RESERVE = 4096;
 const CHECKPOINT_ON_LOOP_BYTES = 64 * 1024 * 1024;
 

@@ -33,6 +33,12 @@ function answer(message: MountAnswer): void {
   process.send(message, () => process.channel && process.disconnect());
 }
 
+/** Threads for waiting on devices, and few malloc arenas: one for each thread would keep what all once needed. */
+function daemonEnvironment(): NodeJS.ProcessEnv {
+  const { UV_THREADPOOL_SIZE = '12', MALLOC_ARENA_MAX = '2' } = process.env;
+  return { ...process.env, UV_THREADPOOL_SIZE, MALLOC_ARENA_MAX };
+}
+
 async function main(): Promise<number> {
   const lock = lockHome(request.home);
   rmSync(paths.session, { force: true });
@@ -49,7 +55,7 @@ async function main(): Promise<number> {
     mountPoint: request.mountPoint,
     command: process.execPath,
     args: [fileURLToPath(new URL('./daemon-main.js', import.meta.url)), process.argv[2] ?? '{}'],
-    env: { ...process.env, UV_THREADPOOL_SIZE: process.env.UV_THREADPOOL_SIZE ?? '12' },
+    env: daemonEnvironment(),
     extraFds: [lock],
     log,
     onReady: () => answer({ ready: true }),
