@@ -30,7 +30,7 @@ const FIELDS = [
   ['bucket', 0, 0xffff],
 ] as const;
 
-/** The first 8 bytes of the BLAKE3 of the UUID's 16 bytes: a foreign bucket never passes for ours. */
+/** The first 8 bytes of the BLAKE3 of the UUID's 16 bytes: no foreign bucket passes for ours. */
 export function volumeTag(volumeUuid: string): Buffer {
   return Buffer.from(blake3(uuidBytes(volumeUuid)).subarray(0, VOLUME_TAG_BYTES));
 }

@@ -3,7 +3,7 @@ import type { DiskId } from '../base/ids.ts';
 import { checkLocation } from './bucket-id.ts';
 import { checkUuid } from './uuid.ts';
 
-/** `out`: holds no new piece and is expected to lose its old ones; its entry keeps others in place. */
+/** `out`: holds no new piece and is to lose its old ones; the entry keeps others in place. */
 export type DiskState = 'in' | 'out';
 
 /** One disk of the volume: who it is, where it stands, how much it takes. */
@@ -65,7 +65,7 @@ export function createDiskMap(map: DiskMap): DiskMap {
   return Object.freeze({ ...map, disks: Object.freeze(disks) });
 }
 
-/** The next version of the map, with this disk added or, by its id, changed; throws BAD_ARGUMENT. */
+/** The next version of the map, with the disk of this id added or changed; throws BAD_ARGUMENT. */
 export function withDisk(map: DiskMap, disk: DiskEntry): DiskMap {
   const others = map.disks.filter((other) => other.id !== disk.id);
   return createDiskMap({ ...map, version: map.version + 1, disks: [...others, disk] });

@@ -36,7 +36,7 @@ export function weightOf(disks: readonly DiskEntry[]): number {
   return disks.reduce((sum, disk) => sum + disk.weight, 0);
 }
 
-/** Most pieces of a chunk in one node of each level, room first; `count` of the disks must exist. */
+/** Most pieces of a chunk in one node of each level, room first; needs `count` disks. */
 export function capsFor(disks: readonly DiskEntry[], count: number): number[] {
   const caps = LEVELS.map((level) => (level === 'disk' ? 1 : count));
   const weights = LEVELS.map((level) => [...groupDisks(disks, level).values()].map(weightOf));

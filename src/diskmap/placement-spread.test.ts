@@ -54,7 +54,7 @@ function movedOverIdeal(
 
 describe('a million chunks', () => {
   it.each([1, 2])('lie within 2% of the weights on 3 equal disks, %i pieces each', (count) => {
-    expect(worstError(testMap(3), count)).toBeLessThan(0.02);
+    expect(worstError(testMap(3), count, (CHUNKS * count) / 2)).toBeLessThan(0.02);
   });
 
   it.each([
@@ -109,7 +109,7 @@ describe('a new disk', () => {
   it.each([1, 2, 3])('moves at most 1.1 of its share beside 10,000, %i pieces', (count) => {
     const map = testMap(10_000, largePlace);
     const place = { room: 2, row: 3, rack: 4, machine: 2, disk: 9 };
-    const disk = testDisk(10_001, { ...place, weight: 2_000 });
-    expect(movedOverIdeal(map, disk, { count, chunks: 240_000 / count })).toBeLessThan(1.1);
+    const disk = testDisk(10_001, { ...place, weight: 1_000 });
+    expect(movedOverIdeal(map, disk, { count, chunks: 300_000 / count })).toBeLessThan(1.1);
   });
 });

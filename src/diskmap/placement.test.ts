@@ -89,7 +89,7 @@ describe('place()', () => {
     );
   });
 
-  it('moves only the piece of a disk that is not usable, to where the disk being out puts it', () => {
+  it('moves only the piece of a disk that is not usable', () => {
     fc.assert(
       fc.property(anyMap, anyKey, anyCount, fc.nat(), (map, key, count, pick) => {
         const placer = createPlacer(map);

@@ -42,7 +42,7 @@ export interface Placer {
 export const PLACEMENT_KEY_BYTES = 32;
 export const PIECES_MAX = 255;
 
-/** After this many arrivals of the clocks, the disks that are still missing are drawn one by one. */
+/** After this many arrivals of the clocks, the disks still missing are drawn one by one. */
 const ARRIVALS_MAX = 65_536;
 /** Fewer here: that too few usable disks are left is common, and their order is soon forgotten. */
 const ARRIVALS_MAX_OF_USABLE = 1024;
@@ -61,19 +61,31 @@ interface Choice {
 }
 
 /** Prepares a map for lookups; throws BAD_ARGUMENT when the map is not valid. */
-export function createPlacer(unchecked: DiskMap): Placer {
-  const map = createDiskMap(unchecked);
-  const disksById: DiskEntry[] = [];
-  for (const disk of map.disks) disksById[disk.id] = disk;
-  const clocks = new Clocks(map.disks);
-  const totalWeight = map.disks.reduce((sum, disk) => sum + disk.weight, 0);
-  const plans = new Map<number, { plan: Plan; selection: Selection }>();
-  let isPlacing = false;
-  const limit = new Float64Array(1);
-  const hasOut = !map.disks.every(isIn);
+export function createPlacer(map: DiskMap): Placer {
+  return new ClockPlacer(createDiskMap(map));
+}
 
-  function planFor(count: number): { plan: Plan; selection: Selection } {
-    const known = plans.get(count);
+class ClockPlacer implements Placer {
+  readonly map: DiskMap;
+  readonly #disksById: DiskEntry[] = [];
+  readonly #clocks: Clocks;
+  readonly #totalWeight: number;
+  readonly #hasOut: boolean;
+  readonly #plans = new Map<number, { plan: Plan; selection: Selection }>();
+  readonly #limit: Float64Array = new Float64Array(1);
+  /** Clocks and selections serve one lookup at a time. */
+  #isPlacing = false;
+
+  constructor(map: DiskMap) {
+    this.map = map;
+    for (const disk of map.disks) this.#disksById[disk.id] = disk;
+    this.#clocks = new Clocks(map.disks);
+    this.#totalWeight = map.disks.reduce((sum, disk) => sum + disk.weight, 0);
+    this.#hasOut = !map.disks.every(isIn);
+  }
+
+  #planFor(count: number): { plan: Plan; selection: Selection } {
+    const known = this.#plans.get(count);
     if (known !== undefined) return known;
     if (!Number.isInteger(count) || count < 1 || count > PIECES_MAX) {
       throw new DfsError(
@@ -81,32 +93,33 @@ export function createPlacer(unchecked: DiskMap): Placer {
         `Cannot place ${count} pieces: 1 to ${PIECES_MAX} are allowed`,
       );
     }
-    const plan = createPlan(map.disks, count);
+    const plan = createPlan(this.map.disks, count);
     const planned = { plan, selection: new Selection(plan) };
-    plans.set(count, planned);
+    this.#plans.set(count, planned);
     return planned;
   }
 
   /** Runs the clocks until the selection is full or all disks that fit were offered. */
-  function fill(selection: Selection, draw: Draw): void {
+  #fill(selection: Selection, draw: Draw): void {
     const { key, fit } = draw;
-    clocks.start(key);
-    const lastTime = drawEnd(clocks.rate, draw.arrivalsMax);
-    for (let until = 4 / totalWeight; ; until *= 2) {
-      limit[0] = Math.min(until, lastTime, selection.end[0] as number);
-      for (let id = clocks.next(limit); id !== 0; id = clocks.next(limit)) {
-        if (fit !== undefined && !fit(disksById[id] as DiskEntry)) continue;
-        selection.offer(id, clocks.time);
-        limit[0] = Math.min(limit[0] as number, selection.end[0] as number);
+    this.#clocks.start(key);
+    const lastTime = drawEnd(this.#clocks.rate, draw.arrivalsMax);
+    for (let until = 4 / this.#totalWeight; ; until *= 2) {
+      const explored = Math.min(until, lastTime);
+      this.#limit[0] = Math.min(explored, selection.end[0] as number);
+      for (let id = this.#clocks.next(this.#limit); id !== 0; id = this.#clocks.next(this.#limit)) {
+        if (fit !== undefined && !fit(this.#disksById[id] as DiskEntry)) continue;
+        selection.offer(id, this.#clocks.time);
+        this.#limit[0] = Math.min(this.#limit[0], selection.end[0] as number);
       }
-      if ((selection.end[0] as number) <= until) return;
-      if (until >= lastTime) break;
+      if ((selection.end[0] as number) <= explored) return;
+      if (explored === lastTime) break;
     }
     // Clocks have no memory: what has not rung by now rings after another exponential time.
     const time = new Float64Array(1);
-    for (const disk of map.disks) {
+    for (const disk of this.map.disks) {
       if (fit !== undefined && !fit(disk)) continue;
-      const wait = -ln(unit(clocks.bits(mix32(disk.id) ^ 0x77616974))) / disk.weight;
+      const wait = -ln(unit(this.#clocks.bits(mix32(disk.id) ^ 0x77616974))) / disk.weight;
       time[0] = lastTime + wait;
       selection.offer(disk.id, time);
     }
@@ -116,9 +129,9 @@ export function createPlacer(unchecked: DiskMap): Placer {
    * Replaces the disks that do not fit and leaves the others in their positions, giving up limits
    * from the top when there are too few disks for them.
    */
-  function replace(choice: Choice, draw: Draw & { fit: Usable }): void {
+  #replace(choice: Choice, draw: Draw & { fit: Usable }): void {
     const { plan, selection, positions } = choice;
-    const stays = (id: number): boolean => draw.fit(disksById[id] as DiskEntry);
+    const stays = (id: number): boolean => draw.fit(this.#disksById[id] as DiskEntry);
     if (positions.every((id) => id === 0 || stays(id))) return;
     positions.forEach((id, at) => {
       if (id !== 0 && !stays(id)) positions[at] = 0;
@@ -128,61 +141,59 @@ export function createPlacer(unchecked: DiskMap): Placer {
       const size = plan.liveSizes[given] as number;
       if (size <= selection.length) continue;
       selection.extend(size, plan.limits.slice(given));
-      fill(selection, draw);
+      this.#fill(selection, draw);
     }
-    assign(choice, clocks);
+    assign(choice, this.#clocks);
   }
 
   /** The disks of the positions, 0 for none. */
-  function choose(key: Buffer, count: number, usable: Usable | undefined): number[] {
-    const { plan, selection } = planFor(count);
+  #choose(key: Buffer, count: number, usable: Usable | undefined): number[] {
+    const { plan, selection } = this.#planFor(count);
     const positions = new Array<number>(count).fill(0);
     if (plan.size === 0) return positions;
     const choice = { plan, selection, positions };
     selection.clear();
     selection.extend(plan.size, plan.limits);
-    fill(selection, { key, arrivalsMax: ARRIVALS_MAX });
-    assign(choice, clocks);
+    this.#fill(selection, { key, arrivalsMax: ARRIVALS_MAX });
+    assign(choice, this.#clocks);
     // First all disks, then those that are in, then those usable: each step moves what it must.
-    if (hasOut) replace(choice, { key, arrivalsMax: ARRIVALS_MAX, fit: isIn });
+    if (this.#hasOut) this.#replace(choice, { key, arrivalsMax: ARRIVALS_MAX, fit: isIn });
     if (usable === undefined) return positions;
     const fit: Usable = (disk) => isIn(disk) && usable(disk);
-    replace(choice, { key, arrivalsMax: ARRIVALS_MAX_OF_USABLE, fit });
+    this.#replace(choice, { key, arrivalsMax: ARRIVALS_MAX_OF_USABLE, fit });
     return positions;
   }
 
-  function place(key: Buffer, count: number, usable?: Usable): (Placement | undefined)[] {
+  place(key: Buffer, count: number, usable?: Usable): (Placement | undefined)[] {
     if (key.length !== PLACEMENT_KEY_BYTES) {
       const state = `it has ${key.length} of ${PLACEMENT_KEY_BYTES} bytes`;
       throw new DfsError('BAD_ARGUMENT', `Cannot place a key: ${state}`);
     }
-    assert(!isPlacing, 'usable() does not place');
-    isPlacing = true;
+    assert(!this.#isPlacing, 'usable() does not place');
+    this.#isPlacing = true;
     try {
-      const diskIds = choose(key, count, usable);
+      const diskIds = this.#choose(key, count, usable);
       const placements = new Array<Placement | undefined>(count).fill(undefined);
       for (let at = 0; at < count; at++) {
-        const disk = disksById[diskIds[at] as number];
+        const disk = this.#disksById[diskIds[at] as number];
         if (disk === undefined) continue;
-        const bucket = 1 + jumpHash(clocks.bits(mix32(disk.id)), disk.weight);
+        const bucket = 1 + jumpHash(this.#clocks.bits(mix32(disk.id)), disk.weight);
         placements[at] = { disk, bucket };
       }
       return placements;
     } finally {
-      isPlacing = false;
+      this.#isPlacing = false;
     }
   }
 
-  function spread(count: number): Spread {
-    const { limits, liveSizes } = planFor(count).plan;
+  spread(count: number): Spread {
+    const { limits, liveSizes } = this.#planFor(count).plan;
     const given = liveSizes.findIndex((size) => size === liveSizes.at(-1));
     const kept = limits.slice(given);
     const domain = kept.find((limit) => limit.cap === 1)?.level ?? 'disk';
     const above = kept.filter((limit) => limit.cap > 1);
     return { domain, most: above.map(({ level, cap }) => ({ level, pieces: cap })) };
   }
-
-  return { map, place, spread };
 }
 
 function isIn(disk: DiskEntry): boolean {
@@ -198,13 +209,14 @@ function drawEnd(rate: number, arrivalsMax: number): number {
 
 /**
  * Gives every selected disk that has no position yet a free one: the one its domain prefers for
- * this key, so that it mostly keeps it when another map puts other disks beside it.
+ * this key, so that it mostly keeps it when another map puts other disks beside it. In the order in
+ * which they rang and not by rank, because ranks shift with the weights of others.
  */
 function assign(choice: Choice, clocks: Clocks): void {
   const { plan, selection, positions } = choice;
-  for (let one = 0; one < selection.length; one++) {
-    const diskId = selection.diskIds[one] as number;
-    if (positions.includes(diskId)) continue;
+  for (;;) {
+    const diskId = firstWithoutPosition(selection, positions);
+    if (diskId === 0) return;
     let bits = clocks.bits(plan.domainSaltOf[diskId] as number);
     let at = (bits >>> 0) % plan.count;
     while (positions[at] !== 0) {
@@ -213,4 +225,14 @@ function assign(choice: Choice, clocks: Clocks): void {
     }
     positions[at] = diskId;
   }
+}
+
+function firstWithoutPosition(selection: Selection, positions: readonly number[]): number {
+  const { diskIds, times } = selection;
+  let first = -1;
+  for (let at = 0; at < selection.length; at++) {
+    if (first >= 0 && (times[at] as number) >= (times[first] as number)) continue;
+    if (!positions.includes(diskIds[at] as number)) first = at;
+  }
+  return first < 0 ? 0 : (diskIds[first] as number);
 }

@@ -12,7 +12,7 @@ import {
 import { ratesFor } from './inclusion.ts';
 import { mix32 } from './mix.ts';
 
-/** At most `cap` pieces of a chunk in one node; `nodeOf[disk id]` numbers the nodes of the level. */
+/** At most `cap` pieces of a chunk in one node; `nodeOf[disk id]` is its number. */
 export interface Limit {
   readonly level: Level;
   readonly cap: number;
@@ -88,7 +88,7 @@ function numberNodes(
 function saltOf(disk: DiskEntry, level: Level): number {
   if (level === 'disk') return mix32(disk.id);
   const text = `${level} ${nodeName(disk, level)}`;
-  return [...text].reduce((salt, letter) => mix32(salt + letter.charCodeAt(0)), 0);
+  return Buffer.from(text).reduce((salt, byte) => mix32(salt + byte), 0);
 }
 
 /**

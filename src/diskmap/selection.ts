@@ -1,7 +1,7 @@
 /**
- * The pieces' disks for one key: of all disks in the order in which their clocks ring, every one is
- * taken that no limit forbids, until there are enough. The limits nest (a machine lies in one rack),
- * so they form a matroid, for which greed has these properties:
+ * The pieces' disks for one key: of all disks in the order in which their clocks ring, each is
+ * taken that no limit forbids, until there are enough. Limits nest (a machine lies in one rack), so
+ * they form a matroid, for which greed has these properties:
  *  1. a ring that was refused stays refused whatever rings before or after, so only what is
  *     taken needs to be kept, and rings may come in any order;
  *  2. taking one disk away brings in at most one other and moves none of the rest.
@@ -18,7 +18,7 @@ export class Selection {
   readonly end: Float64Array = new Float64Array(1);
   readonly #plan: Plan;
   /** When each taken disk rang. */
-  readonly #times: Float64Array;
+  readonly times: Float64Array;
   /** The same with the gain of its domain: what is compared. */
   readonly #ranks: Float64Array;
   #size = 0;
@@ -27,7 +27,7 @@ export class Selection {
   constructor(plan: Plan) {
     this.#plan = plan;
     this.diskIds = new Int32Array(plan.count + 1);
-    this.#times = new Float64Array(plan.count + 1);
+    this.times = new Float64Array(plan.count + 1);
     this.#ranks = new Float64Array(plan.count + 1);
   }
 
@@ -46,11 +46,11 @@ export class Selection {
     this.length = kept;
   }
 
-  /** From now on takes up to `size` disks within the limits; those it has rank before all others. */
+  /** From now on takes up to `size` disks within the limits; those it has rank before others. */
   extend(size: number, limits: readonly Limit[]): void {
     this.#size = size;
     this.#limits = limits;
-    this.#times.fill(0, 0, this.length);
+    this.times.fill(0, 0, this.length);
     this.#ranks.fill(0, 0, this.length);
     this.end[0] = Number.POSITIVE_INFINITY;
   }
@@ -72,7 +72,7 @@ export class Selection {
     if (!this.#fits(diskId, at)) return;
     for (let to = this.length; to > at; to--) this.#move(to - 1, to);
     this.diskIds[at] = diskId;
-    this.#times[at] = rang;
+    this.times[at] = rang;
     ranks[at] = rank;
     this.length++;
     for (let later = at + 1; later < this.length; later++) {
@@ -88,13 +88,13 @@ export class Selection {
 
   #move(from: number, to: number): void {
     this.diskIds[to] = this.diskIds[from] as number;
-    this.#times[to] = this.#times[from] as number;
+    this.times[to] = this.times[from] as number;
     this.#ranks[to] = this.#ranks[from] as number;
   }
 
   #setEnd(): void {
     let last = 0;
-    for (let at = 0; at < this.length; at++) last = Math.max(last, this.#times[at] as number);
+    for (let at = 0; at < this.length; at++) last = Math.max(last, this.times[at] as number);
     this.end[0] = last;
     // A domain that is in is only changed by a ring before its own. One that is out must beat
     // the last rank, and the fastest of them has the most time for it.

@@ -42,7 +42,7 @@ export function keysFrom(seed: number): () => Buffer {
     const w = state[3] as number;
     state.copyWithin(0, 1);
     state[3] = w ^ (w >>> 19) ^ t;
-    return state[3] as number;
+    return state[3];
   };
   for (let round = 0; round < 64; round++) step();
   return () => {
