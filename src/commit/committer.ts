@@ -228,7 +228,9 @@ export class Committer {
   #compact(files: FileExtents[]): void {
     const { meta, cache } = this.#options;
     for (const { ino, ranges } of files) {
-      const regions = new Set(ranges.map((range) => Math.floor(range.offset / CHUNK_BYTES_MAX)));
+      // A region written from its start on, as most are, was just stored in few chunks.
+      const partial = ranges.filter((range) => range.offset % CHUNK_BYTES_MAX !== 0);
+      const regions = new Set(partial.map((range) => Math.floor(range.offset / CHUNK_BYTES_MAX)));
       for (const region of regions) {
         const start = region * CHUNK_BYTES_MAX;
         const end = start + CHUNK_BYTES_MAX;

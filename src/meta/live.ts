@@ -77,8 +77,14 @@ export class LiveMeta {
   }
 
   #load(): void {
-    for (const [request, result] of this.#sql.replies.all() as [number, number][]) {
+    // Request numbers grow within a mount: the ring goes on behind the newest, so that the answers a later process may
+    // need are overwritten last.
+    let newest = -1;
+    for (const [slot, request, result] of this.#sql.replies.all() as [number, number, number][]) {
       this.#earlierReplies.set(request, result);
+      if (request < newest) continue;
+      newest = request;
+      this.#replySlot = slot + 1;
     }
     for (const { seq, op } of this.journal()) this.#note(op, seq);
   }
@@ -359,7 +365,7 @@ function prepare(db: Database.Database) {
     dirty: db.prepare('select ino, epoch from dirty'),
     dropDirty: db.prepare('delete from dirty where epoch <= ?'),
     putReply: db.prepare('insert or replace into reply (slot, request, result) values (?, ?, ?)'),
-    replies: db.prepare('select request, result from reply').raw(),
+    replies: db.prepare('select slot, request, result from reply').raw(),
     dropReplies: db.prepare('delete from reply'),
     local: db.prepare('select value from local where key = ?').raw(),
     setLocal: db.prepare('insert or replace into local (key, value) values (?, ?)'),

@@ -16,6 +16,8 @@ export class WalSync {
   #fd: number | undefined;
   #last = 0;
   #synced = 0;
+  /** The newest transaction of inodes no longer in the map. */
+  #forgotten = 0;
   #running: Promise<void> | undefined;
   #failure: DfsError | undefined;
   /** fdatasync calls made, for tests and status. */
@@ -28,12 +30,16 @@ export class WalSync {
   /** The transaction just committed concerns `ino`. */
   touched(ino: Ino): void {
     this.#touched.set(ino, ++this.#last);
-    if (this.#touched.size > TOUCHED_MAX) this.#prune();
+    if (this.#touched.size > TOUCHED_MAX) {
+      // Nobody has synced for long: whoever does next syncs it all.
+      this.#touched.clear();
+      this.#forgotten = this.#last;
+    }
   }
 
   /** Resolves when all that concerns `ino` is on the device; undefined when it is already. */
   sync(ino: Ino): Promise<void> | undefined {
-    const target = this.#touched.get(ino) ?? 0;
+    const target = this.#touched.get(ino) ?? this.#forgotten;
     return target <= this.#synced ? undefined : this.#syncTo(target);
   }
 
@@ -65,12 +71,7 @@ export class WalSync {
       });
     });
     this.#synced = covers;
-  }
-
-  #prune(): void {
-    for (const [ino, transaction] of this.#touched) {
-      if (transaction <= this.#synced) this.#touched.delete(ino);
-    }
+    if (covers === this.#last) this.#touched.clear();
   }
 
   async close(): Promise<void> {

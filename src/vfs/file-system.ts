@@ -298,7 +298,8 @@ export class FileSystem implements Vfs {
     mode: number,
     flags: number,
   ): { attr: Attr; open: OpenResult } | NegativeErrno {
-    const known = context.resent ? undefined : this.#meta.state.lookup(parent, name);
+    const done = this.#meta.earlierReply(context) !== undefined;
+    const known = done ? undefined : this.#meta.state.lookup(parent, name);
     if (known !== undefined && flags & O_EXCL) return -EEXIST;
     const attr =
       known === undefined
@@ -350,11 +351,15 @@ export class FileSystem implements Vfs {
   }
 
   flush(ino: Ino): 0 | NegativeErrno | Promise<0 | NegativeErrno> {
-    return this.#options.durability.mode === 'weak' ? 0 : this.#committed(ino);
+    return this.#waitsForCommit ? this.#committed(ino) : 0;
+  }
+
+  get #waitsForCommit(): boolean {
+    return this.#options.durability.mode === 'strong' && !this.#options.readOnly;
   }
 
   fsync(ino: Ino, _dataOnly: boolean): 0 | NegativeErrno | Promise<0 | NegativeErrno> {
-    if (this.#options.durability.mode === 'strong') return this.#committed(ino);
+    if (this.#waitsForCommit) return this.#committed(ino);
     const data = this.#cache.sync(ino);
     const meta = this.#meta.wal.sync(ino);
     if (data === undefined && meta === undefined) return 0;
