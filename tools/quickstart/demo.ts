@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { DfsError } from '../../src/base/errors.ts';
 import { GIB } from '../../src/base/limits.ts';
 import { readMountinfo } from '../../src/base/os/mod.ts';
-import type { RecoverReport } from '../../src/node/mod.ts';
+import { parseScheme, pieceCount } from '../../src/chunk/mod.ts';
+import type { RecoverReport, StatusReport } from '../../src/node/mod.ts';
 import { formatBytes, formatCount, formatDuration } from '../dfsctl/format.ts';
 import { createProgress } from '../dfsctl/progress.ts';
 import { Children } from './child.ts';
@@ -30,6 +31,8 @@ export class Demo {
   readonly #scheme: string;
   readonly #steps: Steps;
   readonly #children = new Children();
+  /** What `auto` came to. */
+  #chosen = '';
   #aborted = false;
 
   constructor(options: { folder: string; scheme: string; steps: Steps }) {
@@ -107,6 +110,7 @@ export class Demo {
       '--scheme',
       this.#scheme,
     ]);
+    this.#chosen = made.scheme;
     return `${made.scheme}, ${made.survives}`;
   }
 
@@ -186,7 +190,9 @@ export class Demo {
     if (receipts.some(({ state }) => state !== 'committed')) {
       throw new DfsError('UNAVAILABLE', 'Cannot commit everything: see the receipts above');
     }
-    return `${receipts.length} receipts, epoch ${receipts[0]?.epoch ?? 0}`;
+    const status = await this.#dfsctl<StatusReport>(['status', this.#mount]);
+    const stored = `${formatBytes(status.usedBytes)} in ${formatCount(status.chunks, 'chunk')}`;
+    return `${receipts.length} receipts, epoch ${status.epoch}, ${stored}`;
   }
 
   async #unmount(): Promise<string> {
@@ -236,20 +242,15 @@ export class Demo {
     return `${formatCount(keys, 'key')}: all right`;
   }
 
-  /** With a disk gone a scheme as wide as the disks cannot commit what the checks changed. */
+  /** A scheme as wide as all disks cannot commit what the checks changed while one is gone. */
   async #unmountDegraded(): Promise<string> {
-    try {
-      return await this.#unmount();
-    } catch (error) {
-      if (this.#scheme === 'auto' || this.#aborted) throw error;
-      const { dirtyBytes } = await this.#dfsctl<{ dirtyBytes: number }>([
-        'umount',
-        this.#mount,
-        '--now',
-      ]);
-      const left = `${formatBytes(dirtyBytes)} of new data stay in the cache`;
-      return `without a commit: ${this.#scheme} needs the lost disk for new data; ${left}`;
-    }
+    const needed = pieceCount(parseScheme(this.#chosen));
+    const left = DISKS.length - 1;
+    if (needed <= left) return this.#unmount();
+    const args = ['umount', this.#mount, '--now'];
+    const { dirtyBytes } = await this.#dfsctl<{ dirtyBytes: number }>(args);
+    const why = `${this.#chosen} needs ${needed} disks, ${left} are left`;
+    return `not committed, ${formatBytes(dirtyBytes)} stay in the cache: ${why}`;
   }
 
   #dfsctl<T>(args: string[]): Promise<T> {

@@ -1,16 +1,19 @@
 /** The main job of DFS on real input; ./quickstart installs and builds, and starts this. */
 import { resolve } from 'node:path';
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { messageOf } from '../../src/base/errors.ts';
 import { parseScheme } from '../../src/chunk/mod.ts';
 import { Demo } from './demo.ts';
 import { Steps } from './steps.ts';
 
+const EXIT_USAGE = 2;
+
 const command = new Command('quickstart')
   .description('Makes, fills, breaks and recovers a volume in ./demo, and compares everything.')
   .option('--scheme <scheme>', 'auto, replica:N or ec:K+M, over three disks', 'auto')
   .option('--clean', 'only unmount and remove ./demo')
-  .showHelpAfterError(false);
+  .exitOverride()
+  .configureOutput({ outputError: () => undefined });
 
 async function main(): Promise<void> {
   command.parse();
@@ -37,6 +40,9 @@ async function main(): Promise<void> {
 try {
   await main();
 } catch (error) {
-  process.stderr.write(`quickstart: ${messageOf(error)}\n`);
-  process.exitCode = 1;
+  const isUsage = error instanceof CommanderError;
+  if (!isUsage || error.exitCode !== 0) {
+    process.stderr.write(`quickstart: ${messageOf(error)}\n`);
+    process.exitCode = isUsage ? EXIT_USAGE : 1;
+  }
 }
