@@ -135,6 +135,18 @@ export class TestVolume {
     return next ?? 0;
   }
 
+  /** Resolves when a daemon answers. The supervisor gives up on daemons that die again and again before that. */
+  async serving(): Promise<void> {
+    await until('the daemon serves', async () => {
+      try {
+        await this.call('GET', '/status');
+        return true;
+      } catch {
+        return false;
+      }
+    });
+  }
+
   /** kill -9 of supervisor and daemon, which leaves a dead mount point; it goes, too. */
   async killAll(): Promise<void> {
     this.#killProcesses();

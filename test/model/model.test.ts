@@ -43,9 +43,10 @@ class Model {
     while (!isOver) {
       await Promise.race([pause(COMMIT_EVERY_MS), ended.catch(() => undefined)]);
       if (isOver) break;
-      if (kills && this.#dice.below(3) === 0) await this.#volume.killDaemon();
-      // While a daemon starts there is nobody to ask.
-      else void this.#volume.commit().catch(() => undefined);
+      if (kills && this.#dice.below(3) === 0) {
+        await this.#volume.killDaemon();
+        await this.#volume.serving();
+      } else void this.#volume.commit().catch(() => undefined);
     }
     await ended;
   }
@@ -53,7 +54,10 @@ class Model {
   async happen(event: Event): Promise<void> {
     const volume = this.#volume;
     if (event === 'commit') await volume.commit();
-    if (event === 'kill') await volume.killDaemon();
+    if (event === 'kill') {
+      await volume.killDaemon();
+      await volume.serving();
+    }
     if (!['remount', 'recover', 'recover-degraded'].includes(event)) return;
     await this.#driver.ask({ do: 'close' });
     await volume.unmount();

@@ -1,0 +1,245 @@
+"""Programs that write to a folder of their own and know afterwards what must be there.
+
+writers.py ROLE FOLDER         works until its input ends, then checks itself and prints {"role": ..., "count": n};
+                               meanwhile prints {"done": n} after what it may rely on
+writers.py check ROLE FOLDER ATLEAST ATMOST
+                               looks at what is there: a state the role was in after ATLEAST to ATMOST steps
+
+Any error of an operation, or a wrong byte, ends it with a trace and status 1.
+"""
+import errno, json, mmap, os, select, sqlite3, sys, time
+
+RECORD = 64
+MAPPED_BYTES = 1 << 20
+SAY_EVERY = 0.02
+
+
+def record(n):
+    return b"%012d " % n + bytes([65 + n % 26]) * (RECORD - 14) + b"\n"
+
+
+class Appender:
+    """Appends records, each synced before it counts."""
+
+    def __init__(self, folder):
+        self.fd = os.open(f"{folder}/log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+
+    def step(self, n):
+        assert os.write(self.fd, record(n)) == RECORD
+        os.fsync(self.fd)
+
+    @staticmethod
+    def check(folder, at_least, at_most):
+        with open(f"{folder}/log", "rb") as log:
+            data = log.read()
+        count = len(data) // RECORD
+        assert at_least <= count <= at_most, (at_least, count, at_most)
+        assert len(data) == count * RECORD, len(data)
+        assert data == b"".join(record(n) for n in range(count)), "the log has wrong records"
+
+
+class Names:
+    """Every operation on names, exclusive ones first: done twice, or not at all, it fails or leaves a wrong name."""
+
+    KEEP = 40
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def step(self, n):
+        at = f"{self.folder}/{n}"
+        os.close(os.open(f"{at}.new", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
+        os.rename(f"{at}.new", f"{at}.file")
+        os.link(f"{at}.file", f"{at}.link")
+        os.symlink(str(n), f"{at}.symlink")
+        os.mkdir(f"{at}.folder")
+        os.rename(f"{at}.file", f"{at}.folder/inside")
+        os.setxattr(f"{at}.link", "user.n", str(n).encode(), os.XATTR_CREATE)
+        assert os.stat(f"{at}.link").st_nlink == 2
+        if n >= self.KEEP:
+            old = f"{self.folder}/{n - self.KEEP}"
+            os.unlink(f"{old}.folder/inside")
+            os.rmdir(f"{old}.folder")
+            os.unlink(f"{old}.symlink")
+            os.removexattr(f"{old}.link", "user.n")
+            os.unlink(f"{old}.link")
+
+    @classmethod
+    def check(cls, folder, at_least, at_most):
+        names = set(os.listdir(folder))
+        whole = [int(name[:-8]) for name in names if name.endswith(".symlink")]
+        count = max(whole, default=-1) + 1
+        assert at_least <= count <= at_most, (at_least, count, at_most)
+        if at_least < at_most:
+            return
+        wanted = set()
+        for n in range(max(0, count - cls.KEEP), count):
+            wanted |= {f"{n}.link", f"{n}.symlink", f"{n}.folder"}
+            at = f"{folder}/{n}"
+            assert os.listdir(f"{at}.folder") == ["inside"], n
+            assert os.readlink(f"{at}.symlink") == str(n)
+            assert os.getxattr(f"{at}.link", "user.n") == str(n).encode()
+            assert os.path.samefile(f"{at}.link", f"{at}.folder/inside")
+            assert os.stat(f"{at}.link").st_nlink == 2
+        assert names == wanted, names ^ wanted
+        assert os.stat(folder).st_nlink == 2 + min(count, cls.KEEP)
+
+
+class Ledger:
+    """SQLite transactions that move money: the sum stays, and no acknowledged one is missing."""
+
+    ACCOUNTS, START = 20, 1000
+
+    def __init__(self, folder, journal):
+        self.db = sqlite3.connect(f"{folder}/ledger.db", isolation_level=None, timeout=60)
+        assert self.db.execute(f"pragma journal_mode={journal}").fetchone()[0].lower() == journal
+        self.db.execute("pragma synchronous=full")
+        self.db.execute("begin")
+        self.db.execute("create table account (id integer primary key, amount integer not null)")
+        self.db.execute("create table moved (n integer primary key, filler blob)")
+        self.db.executemany("insert into account values (?, ?)",
+                            [(id, self.START) for id in range(self.ACCOUNTS)])
+        self.db.execute("commit")
+
+    def step(self, n):
+        self.db.execute("begin immediate")
+        self.db.execute("update account set amount = amount - ? where id = ?", (n % 7, n % self.ACCOUNTS))
+        self.db.execute("update account set amount = amount + ? where id = ?", (n % 7, n * 3 % self.ACCOUNTS))
+        self.db.execute("insert into moved values (?, zeroblob(?))", (n, n * 37 % 3000))
+        self.db.execute("commit")
+
+    @classmethod
+    def check(cls, folder, at_least, at_most):
+        db = sqlite3.connect(f"{folder}/ledger.db")
+        assert db.execute("pragma integrity_check").fetchall() == [("ok",)]
+        count, last = db.execute("select count(*), max(n) from moved").fetchone()
+        assert count == (last if last is not None else -1) + 1, (count, last)
+        assert at_least <= count <= at_most, (at_least, count, at_most)
+        assert db.execute("select sum(amount) from account").fetchone()[0] == cls.ACCOUNTS * cls.START
+        amounts = [cls.START] * cls.ACCOUNTS
+        for n in range(count):
+            amounts[n % cls.ACCOUNTS] -= n % 7
+            amounts[n * 3 % cls.ACCOUNTS] += n % 7
+        assert [row[0] for row in db.execute("select amount from account order by id")] == amounts
+        db.close()
+
+
+class LedgerWal(Ledger):
+    def __init__(self, folder):
+        super().__init__(folder, "wal")
+
+
+class LedgerDelete(Ledger):
+    def __init__(self, folder):
+        super().__init__(folder, "delete")
+
+
+class Mapped:
+    """Writes through a shared mapping; a step counts when msync has returned."""
+
+    SLOT = 1000
+
+    def __init__(self, folder):
+        self.fd = os.open(f"{folder}/mapped", os.O_RDWR | os.O_CREAT, 0o644)
+        os.ftruncate(self.fd, MAPPED_BYTES)
+        self.map = mmap.mmap(self.fd, MAPPED_BYTES)
+
+    @classmethod
+    def place(cls, n):
+        return n * cls.SLOT * 7 % (MAPPED_BYTES - cls.SLOT) // cls.SLOT * cls.SLOT
+
+    def step(self, n):
+        at = self.place(n)
+        self.map[at:at + RECORD] = record(n)
+        self.map.flush()
+
+    @classmethod
+    def check(cls, folder, at_least, at_most):
+        with open(f"{folder}/mapped", "rb") as mapped:
+            data = mapped.read()
+        assert len(data) in ((MAPPED_BYTES,) if at_least else (0, MAPPED_BYTES)), len(data)
+        newest = {}
+        for n in range(at_least):
+            newest[cls.place(n)] = n
+        for at in range(0, len(data) - cls.SLOT, cls.SLOT):
+            found = data[at:at + RECORD]
+            n = int(found[:12]) if found.strip(b"\0") else None
+            allowed = {newest.get(at)} | {m for m in range(at_least, at_most) if cls.place(m) == at}
+            assert n in allowed, (at, n, allowed)
+            assert n is None or found == record(n), (at, found)
+
+
+class Truncator:
+    """Grows a file by records and cuts it now and then; each step overwrites a block of a large file as well."""
+
+    def __init__(self, folder):
+        self.small = os.open(f"{folder}/small", os.O_RDWR | os.O_CREAT, 0o644)
+        self.large = os.open(f"{folder}/large", os.O_RDWR | os.O_CREAT, 0o644)
+
+    @staticmethod
+    def size(n):
+        return (n % 50 + 1) * RECORD
+
+    def step(self, n):
+        if n % 50 == 0:
+            os.ftruncate(self.small, 0)
+        os.pwrite(self.small, record(n), self.size(n) - RECORD)
+        os.pwrite(self.large, bytes([n % 251 + 1]) * 5000, n * 4096 % (6 << 20))
+
+    @classmethod
+    def check(cls, folder, at_least, at_most):
+        with open(f"{folder}/small", "rb") as small:
+            data = small.read()
+        if at_least < at_most:
+            return
+        n = at_least
+        start = (n - 1) // 50 * 50
+        assert data == b"".join(record(i) for i in range(start, n)), (len(data), n)
+        wanted = bytearray(max([i * 4096 % (6 << 20) + 5000 for i in range(n)], default=0))
+        for i in range(n):
+            at = i * 4096 % (6 << 20)
+            wanted[at:at + 5000] = bytes([i % 251 + 1]) * 5000
+        with open(f"{folder}/large", "rb") as large:
+            assert large.read() == wanted, "the large file differs"
+
+
+ROLES = {"append": Appender, "names": Names, "wal": LedgerWal, "delete": LedgerDelete, "mapped": Mapped,
+         "truncate": Truncator}
+
+
+def say(fact):
+    """Nobody may listen any more: that is no error."""
+    try:
+        print(json.dumps(fact), flush=True)
+    except BrokenPipeError:
+        sys.exit(0)
+
+
+def work(role, folder):
+    os.mkdir(folder)
+    writer = ROLES[role](folder)
+    n, said = 0, 0.0
+    longest = 0.0
+    say({"done": 0})
+    while not select.select([sys.stdin], [], [], 0)[0]:
+        start = time.monotonic()
+        try:
+            writer.step(n)
+        except (OSError, sqlite3.Error) as error:
+            # The step was not acknowledged; what was done before is told.
+            say({"done": n, "error": repr(error)})
+            raise
+        longest = max(longest, time.monotonic() - start)
+        n += 1
+        if time.monotonic() - said > SAY_EVERY:
+            said = time.monotonic()
+            say({"done": n})
+    ROLES[role].check(folder, n, n)
+    say({"role": role, "count": n, "longest": round(longest, 3)})
+
+
+if sys.argv[1] == "check":
+    ROLES[sys.argv[2]].check(sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
+    say({"checked": sys.argv[2]})
+else:
+    work(sys.argv[1], sys.argv[2])
