@@ -49,10 +49,10 @@ export class CommittedMeta {
     this.#path = path;
     this.db = openDatabase(path);
     this.db.exec(COMMITTED_SCHEMA);
-    this.#sql = prepare(this.db);
     this.state = new MetaState(this.db, {
       onRef: (chunk, delta) => this.#sql.addRef.run(delta, chunk),
     });
+    this.#sql = prepare(this.db);
   }
 
   /** Makes the empty volume, epoch 0. */
