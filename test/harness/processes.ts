@@ -68,6 +68,7 @@ export class Program {
   readonly #ended: Promise<number | null>;
   #wake: (() => void) | undefined;
   #errors = '';
+  #latest: Line = {};
   #isOver = false;
   readonly #name: string;
 
@@ -90,18 +91,19 @@ export class Program {
     // A program that has ended closes its input: that shows when its answer is missed.
     this.#child.stdin?.on('error', () => undefined);
     createInterface({ input: this.#child.stdout ?? fail() }).on('line', (line) => {
-      this.#lines.push(JSON.parse(line) as Line);
+      this.#latest = JSON.parse(line) as Line;
+      this.#lines.push(this.#latest);
       this.#wake?.();
     });
   }
 
-  get isOver(): boolean {
-    return this.#isOver;
+  /** The last line that was printed, taken or not. */
+  get latest(): Line {
+    return this.#latest;
   }
 
-  /** Lines that were printed and not taken. */
-  get waiting(): number {
-    return this.#lines.length;
+  get isOver(): boolean {
+    return this.#isOver;
   }
 
   send(command: object): void {
