@@ -55,6 +55,8 @@ export class LiveMeta {
   #truncatedTo = new Map<Ino, number>();
   #lastSeq: number;
   #committedSeq: number;
+  /** Last number of the newest cut, published or not. */
+  #cutSeq = 0;
   #nextIno: number;
   #reservedIno: number;
   #replySlot = 0;
@@ -104,6 +106,11 @@ export class LiveMeta {
   /** Whether an operation on `ino` waits for a commit. */
   isPending(ino: Ino): boolean {
     return this.#pending.has(ino);
+  }
+
+  /** Whether the newest operation on `ino` is in no cut yet. */
+  isBehindCut(ino: Ino): boolean {
+    return (this.#pending.get(ino) ?? 0) > this.#cutSeq;
   }
 
   get pendingInodes(): IterableIterator<Ino> {
@@ -261,6 +268,7 @@ export class LiveMeta {
       );
     }
     this.#truncatedTo = new Map();
+    this.#cutSeq = this.#lastSeq;
     return { seq: this.#lastSeq, truncatedTo: this.#truncatedTo };
   }
 

@@ -24,6 +24,15 @@ export interface ReceiptsOptions {
   scheme: () => string;
 }
 
+/** What of an inode, and of all in it, waits for a commit. */
+interface Waiting {
+  dirty: number;
+  frozen: number;
+  pending: boolean;
+  /** An operation is not even in the cut that is being committed. */
+  behindCut: boolean;
+}
+
 const LIST_BATCH = 1000;
 
 /** Answers how far inodes are committed. */
@@ -36,13 +45,14 @@ export class Receipts {
 
   of(ino: Ino): Receipt {
     const { meta, cache, committer, scheme } = this.#options;
-    const { committedEpoch, failure } = committer.status;
-    const waiting = { dirty: 0, frozen: 0, pending: false };
+    const { committedEpoch, failure, running } = committer.status;
+    const waiting = { dirty: 0, frozen: 0, pending: false, behindCut: false };
     if (!committer.isClean) this.#collect(ino, waiting);
-    const isCached = waiting.dirty > 0 || waiting.pending;
+    const isInCut = running !== undefined && !waiting.behindCut;
+    const isCached = waiting.dirty > 0 || (waiting.pending && !isInCut);
     const oldest = cache.oldestDirtyMs;
     return {
-      state: isCached ? 'cached' : waiting.frozen > 0 ? 'committing' : 'committed',
+      state: isCached ? 'cached' : waiting.frozen > 0 || waiting.pending ? 'committing' : 'committed',
       epoch: committedEpoch,
       bytesLeft: waiting.dirty + waiting.frozen,
       oldestUncommittedMs: oldest === undefined || meta.pendingOps === 0 ? undefined : Date.now() - oldest,
@@ -51,12 +61,13 @@ export class Receipts {
     };
   }
 
-  #collect(ino: Ino, waiting: { dirty: number; frozen: number; pending: boolean }): void {
+  #collect(ino: Ino, waiting: Waiting): void {
     const { meta, cache } = this.#options;
     const { dirty, frozen } = cache.uncommittedBytes(ino);
     waiting.dirty += dirty;
     waiting.frozen += frozen;
     if (meta.isPending(ino)) waiting.pending = true;
+    if (meta.isBehindCut(ino)) waiting.behindCut = true;
     const inode = meta.inode(ino);
     if (inode === undefined || !isFolder(inode)) return;
     for (let behind = -1; ; ) {
