@@ -5,7 +5,7 @@ import { DfsError } from '../../src/base/errors.ts';
 import { requireConfig, type StatusReport } from '../../src/node/mod.ts';
 import { withDaemon } from './client.ts';
 import { examples } from './examples.ts';
-import { prepareMountPoint } from './mount-checks.ts';
+import { detachDeadMount, prepareMountPoint } from './mount-checks.ts';
 import { type MountProcess, startMount } from './mount-process.ts';
 import { type OutputOptions, printFacts, remark } from './output.ts';
 import { EXIT_FAILED, oneLine } from './report.ts';
@@ -49,11 +49,11 @@ export function registerMount(program: Command): void {
 async function mount(homeName: string, mountName: string, options: MountOptions): Promise<void> {
   const { home, mountPoint: elsewhere } = findTarget(homeName);
   const config = await requireConfig(home);
-  const mountPoint = await prepareMountPoint(mountName, { home, config });
-  if (elsewhere !== undefined) {
+  if (elsewhere !== undefined && !(await detachDeadMount(elsewhere))) {
     const hint = `"dfsctl umount ${elsewhere}" ends that`;
     throw new DfsError('BUSY', `Cannot mount ${homeName}: it is mounted on ${elsewhere}; ${hint}`);
   }
+  const mountPoint = await prepareMountPoint(mountName, { home, config });
   const readOnly = options.readOnly === true;
   const request = {
     home: realpathSync(home),
