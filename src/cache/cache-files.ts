@@ -1,8 +1,15 @@
-import { existsSync, ftruncateSync, futimesSync, renameSync, statSync, unlink } from 'node:fs';
-import { unlinkSync } from 'node:fs';
+import {
+  existsSync,
+  ftruncateSync,
+  futimesSync,
+  renameSync,
+  statSync,
+  unlink,
+  unlinkSync,
+} from 'node:fs';
 import type { Epoch, Ino } from '../base/ids.ts';
 import { blocksOf, type Inode, type LiveMeta } from '../meta/mod.ts';
-import { blockCeil, CachedFile } from './cached-file.ts';
+import { blockCeil, blockFloor, CachedFile } from './cached-file.ts';
 import { Descriptors } from './descriptors.ts';
 import { Evictor } from './evictor.ts';
 import { CacheLayout } from './layout.ts';
@@ -61,9 +68,11 @@ export class CacheFiles {
     file.lastUsed = ++this.#tick;
     const fd = this.descriptors.existing(this.path(file));
     if (fd !== undefined) {
-      for (const { start, end } of allocatedRanges(fd)) file.present.add(start, blockCeil(end));
+      for (const { start, end } of allocatedRanges(fd)) {
+        file.present.add(blockFloor(start), blockCeil(end));
+        file.allocated.add(blockFloor(start), blockCeil(end));
+      }
     }
-    file.cachedBytes = file.present.total;
     this.evictor.loaded(file);
     this.#meta.pin(inode);
     this.#files.set(inode.ino, file);
@@ -107,7 +116,8 @@ export class CacheFiles {
 
   /** Blocks [start, end) read right from the cache file now. */
   addPresent(file: CachedFile, start: number, end: number): void {
-    const added = file.present.add(start, end);
+    file.present.add(start, end);
+    const added = file.allocated.add(start, end);
     if (added > 0) this.evictor.grew(file, added);
   }
 
@@ -120,7 +130,8 @@ export class CacheFiles {
   /** Blocks [start, end) are no longer part of the file. */
   removeRange(file: CachedFile, start: number, end: number): void {
     this.dirtyBytes -= file.dirty.remove(start, end);
-    this.evictor.shrank(file, file.present.remove(start, end));
+    file.present.remove(start, end);
+    this.evictor.shrank(file, file.allocated.remove(start, end));
   }
 
   /** Gives the cache file the inode's time of change: after a crash it is looked for there. */
@@ -136,7 +147,7 @@ export class CacheFiles {
     this.descriptors.forget(path);
     const { frozen } = file;
     if (frozen !== undefined && frozen.path === path && !frozen.uncaptured.isEmpty) {
-      frozen.path = this.layout.whole(file.ino);
+      frozen.path = frozen.wholePath;
       if (existsSync(path)) renameSync(path, frozen.path);
       return;
     }
@@ -166,7 +177,7 @@ export class CacheFiles {
         if (!dirty.has(ino)) unlinkSync(this.layout.file(ino));
       }
     }
-    for (const ino of dirty) this.#takeUp(ino);
+    for (const ino of dirty) this.#takeUp(ino, options.keepClean);
     this.evictor.scan();
   }
 
@@ -174,7 +185,7 @@ export class CacheFiles {
    * A dirty file of an earlier process: its cache file is the truth about size and content. All that is allocated
    * counts as dirty, which is more than needed: deduplication finds what is stored already.
    */
-  #takeUp(ino: Ino): void {
+  #takeUp(ino: Ino, isSameBoot: boolean): void {
     const inode = this.#meta.inode(ino);
     const stat = statSync(this.layout.file(ino), { bigint: true, throwIfNoEntry: false });
     if (inode === undefined || stat === undefined) return;
@@ -187,11 +198,30 @@ export class CacheFiles {
       inode.ctimeSec = inode.mtimeSec;
       inode.ctimeNsec = inode.mtimeNsec;
     }
-    inode.sizeBytes = Number(stat.size);
+    const sizeBytes = Number(stat.size);
+    if (sizeBytes < inode.sizeBytes) this.#takeUpShorter(file, sizeBytes, isSameBoot);
+    else inode.sizeBytes = sizeBytes;
     inode.blocks = blocksOf(inode.sizeBytes);
     file.grown = true;
     file.markedEpoch = 0 as Epoch;
     for (const { start, end } of file.present) this.addDirty(file, start, end);
+  }
+
+  /**
+   * The cache file is shorter than the inode. If the machine ran on, the process died in a truncation, which is
+   * carried out: extents behind the new end would come back when the file grows. After a power cut the device may
+   * only not have the length yet, and what is committed behind it must not go.
+   */
+  #takeUpShorter(file: CachedFile, sizeBytes: number, isSameBoot: boolean): void {
+    const { ino, inode } = file;
+    if (isSameBoot) {
+      const time = { sec: inode.mtimeSec, nsec: inode.mtimeNsec };
+      this.#meta.run([{ kind: 'truncate', ino, sizeBytes, time }]);
+      return;
+    }
+    const fd = this.existing(file);
+    if (fd !== undefined) ftruncateSync(fd, inode.sizeBytes);
+    this.restoreMtime(file);
   }
 
   close(): void {

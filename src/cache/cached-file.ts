@@ -13,6 +13,9 @@ export interface Frozen {
   saved: IntervalSet;
   /** Where the bytes are: the cache file, or `whole` once the inode was emptied or deleted. */
   path: string;
+  /** Where the file goes when its content is emptied or deleted while it is being committed. */
+  readonly wholePath: string;
+  readonly savedPath: string;
 }
 
 /** A fetch of missing ranges that is under way. */
@@ -28,6 +31,8 @@ export class CachedFile {
   readonly inode: Inode;
   /** Blocks whose bytes in the cache file are right: cached, written, or known to be a hole. */
   readonly present: IntervalSet = new IntervalSet();
+  /** Blocks that take device space: `present` without what is known to be a hole. */
+  readonly allocated: IntervalSet = new IntervalSet();
   /** Blocks that no published chunk holds. A subset of `present`. */
   readonly dirty: IntervalSet = new IntervalSet();
   readonly fills: Fill[] = [];
@@ -36,16 +41,17 @@ export class CachedFile {
   markedEpoch = 0 as Epoch;
   /** Size or times in memory are newer than the row. */
   grown = false;
-  /** Bytes of device space counted for this file. */
-  cachedBytes = 0;
-  /** Where the next partial eviction begins. */
-  evictFrom = 0;
   lastUsed = 0;
   deleted = false;
 
   constructor(inode: Inode) {
     this.ino = inode.ino;
     this.inode = inode;
+  }
+
+  /** Bytes of device space counted for this file. */
+  get cachedBytes(): number {
+    return this.allocated.total;
   }
 
   /** Whether losing the memory of this file would lose something. */

@@ -1,5 +1,5 @@
 import { assert } from '../base/errors.ts';
-import type { Ino } from '../base/ids.ts';
+import type { Epoch, Ino } from '../base/ids.ts';
 import { IntervalSet } from '../base/interval-set.ts';
 import type { CapturedRange, FrozenFile } from '../commit/mod.ts';
 import type { CacheFiles } from './cache-files.ts';
@@ -17,13 +17,13 @@ export class Cut {
   }
 
   /** Freezes all that is dirty. */
-  freeze(): FrozenFile[] {
+  freeze(epoch: Epoch): FrozenFile[] {
     assert(this.#frozen.size === 0, 'a cut while another one is being committed');
     const frozen: FrozenFile[] = [];
     for (const file of this.#files.all()) {
       file.grown = false;
       if (file.dirty.isEmpty) continue;
-      frozen.push(this.#freezeFile(file));
+      frozen.push(this.#freezeFile(file, epoch));
       this.#frozen.set(file.ino, file);
     }
     this.frozenBytes = this.#files.dirtyBytes;
@@ -32,7 +32,7 @@ export class Cut {
     return frozen;
   }
 
-  #freezeFile(file: CachedFile): FrozenFile {
+  #freezeFile(file: CachedFile, epoch: Epoch): FrozenFile {
     const ranges = [...file.dirty];
     const state: Frozen = {
       sizeBytes: file.inode.sizeBytes,
@@ -40,6 +40,8 @@ export class Cut {
       uncaptured: file.dirty.copy(),
       saved: new IntervalSet(),
       path: this.#files.path(file),
+      wholePath: this.#files.layout.whole(file.ino, epoch),
+      savedPath: this.#files.layout.saved(file.ino, epoch),
     };
     file.frozen = state;
     file.dirty.clear();
@@ -52,7 +54,7 @@ export class Cut {
     if (frozen === undefined || !frozen.uncaptured.intersects(start, end)) return;
     if (frozen.path !== this.#files.path(file)) return; // The whole file was set aside.
     const source = this.#files.existing(file);
-    const target = this.#files.descriptors.created(this.#files.layout.saved(file.ino)).fd;
+    const target = this.#files.descriptors.created(frozen.savedPath).fd;
     assert(source !== undefined, `the frozen cache file ${frozen.path} is gone`);
     for (const range of frozen.uncaptured.inside(start, end)) {
       for (const gap of frozen.saved.gaps(range.start, range.end)) {
@@ -68,7 +70,7 @@ export class Cut {
     assert(frozen !== undefined, `capture of inode ${ino}, which is not frozen`);
     frozen.uncaptured.remove(start, blockCeil(end));
     const saved = frozen.saved.inside(start, end);
-    return { path: frozen.path, savedPath: this.#files.layout.saved(ino), saved };
+    return { path: frozen.path, savedPath: frozen.savedPath, saved };
   }
 
   /** Bytes of `ino` that are being committed. */
@@ -99,7 +101,7 @@ export class Cut {
       const { frozen } = file;
       assert(frozen !== undefined, `inode ${file.ino} lost its frozen ranges`);
       file.frozen = undefined;
-      if (!frozen.saved.isEmpty) this.#files.removePath(this.#files.layout.saved(file.ino));
+      if (!frozen.saved.isEmpty) this.#files.removePath(frozen.savedPath);
       if (frozen.path !== this.#files.path(file)) this.#files.removePath(frozen.path);
       each(file, frozen.ranges);
     }

@@ -72,17 +72,13 @@ export class Evictor {
   }
 
   grew(file: CachedFile, bytes: number): void {
-    file.cachedBytes += bytes;
     this.#total += bytes;
     this.#bytes.set(file.ino, file.cachedBytes);
     this.check();
   }
 
   shrank(file: CachedFile, bytes: number): void {
-    // Holes known to be holes are present, but take no space and were not counted.
-    const freed = Math.min(bytes, file.cachedBytes);
-    file.cachedBytes -= freed;
-    this.#total -= freed;
+    this.#total -= bytes;
     this.#bytes.set(file.ino, file.cachedBytes);
   }
 
@@ -122,7 +118,9 @@ export class Evictor {
     await this.#running;
   }
 
+  /** Begins in a turn of its own: whoever has just found or written a block goes on with it in this one. */
   async #evict(): Promise<void> {
+    await nextTurn();
     const target = this.#options.limitBytes * LOW_SHARE;
     let work = 0;
     for (const ino of [...this.#bytes.keys()]) {
@@ -149,7 +147,7 @@ export class Evictor {
       this.#options.forget(file);
       this.#unlink(file.ino);
       file.present.clear();
-      file.cachedBytes = 0;
+      file.allocated.clear();
       return freed;
     }
     return this.#punch(file);
@@ -163,15 +161,15 @@ export class Evictor {
     const fd = this.#options.descriptors.existing(this.#options.layout.file(file.ino));
     if (fd === undefined) return 0;
     let freed = 0;
-    for (const { start, end } of [...file.present]) {
+    for (const { start, end } of [...file.allocated]) {
       for (const gap of keep.gaps(start, end)) {
         if (freed >= PUNCH_BYTES_A_TURN) return freed;
         const to = Math.min(gap.end, gap.start + PUNCH_BYTES_A_TURN);
         punchHole(fd, gap.start, to - gap.start);
         file.present.remove(gap.start, to);
-        const before = this.#total;
-        this.shrank(file, to - gap.start);
-        freed += before - this.#total;
+        const gone = file.allocated.remove(gap.start, to);
+        this.shrank(file, gone);
+        freed += gone;
       }
     }
     return freed;

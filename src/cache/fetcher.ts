@@ -61,8 +61,9 @@ export class Fetcher {
     fill.done = this.#fetch(request).then(
       () => {
         file.fills.splice(file.fills.indexOf(fill), 1);
+        if (file.deleted) return;
         for (const gap of gaps) this.#files.addPresent(file, gap.start, gap.end);
-        if (!file.dirty.isEmpty) this.#files.restoreMtime(file);
+        if (file.isBusy) this.#files.restoreMtime(file);
         this.fetches++;
         this.fetchedBytes += extent.lengthBytes;
       },

@@ -172,7 +172,8 @@ export class FileCache implements CutSource {
     const end = offset + length;
     const start = blockFloor(offset);
     const running = file.fillTouching(start, blockCeil(end));
-    if (running !== undefined) return running.done;
+    // Should the fetch fail, the blocks are asked for again below, if the write needs them at all.
+    if (running !== undefined) return running.done.catch(() => undefined);
     const size = file.inode.sizeBytes;
     if (offset !== start && start < size) {
       const head = this.#fetcher.ensure(file, start, start + BLOCK_BYTES);
@@ -355,7 +356,7 @@ export class FileCache implements CutSource {
   freeze(epoch: Epoch): FrozenFile[] {
     assert(epoch === this.#openEpoch, `cut of epoch ${epoch} while ${this.#openEpoch} is open`);
     this.#openEpoch = (epoch + 1) as Epoch;
-    return this.#cut.freeze();
+    return this.#cut.freeze(epoch);
   }
 
   capture(ino: Ino, start: number, end: number): CapturedRange {

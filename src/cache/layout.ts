@@ -1,10 +1,13 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Ino } from '../base/ids.ts';
+import type { Epoch, Ino } from '../base/ids.ts';
 
 const FANOUT = 256;
 
-/** Where the cache keeps its files: `<xx>/<ino>` for contents, `frozen/` for what a running commit still needs. */
+/**
+ * Where the cache keeps its files: `<xx>/<ino>` for contents, `frozen/` for what a running commit still needs. The
+ * epoch in the names there keeps the next commit's files apart from those still being removed.
+ */
 export class CacheLayout {
   readonly folder: string;
   readonly #folders: string[];
@@ -29,13 +32,13 @@ export class CacheLayout {
   }
 
   /** Bytes that were overwritten after the cut and before they were captured. */
-  saved(ino: Ino): string {
-    return `${this.folder}/frozen/${ino}.saved`;
+  saved(ino: Ino, epoch: Epoch): string {
+    return `${this.folder}/frozen/${ino}.${epoch}.saved`;
   }
 
   /** The whole file as it was at the cut, when its inode was emptied or deleted since. */
-  whole(ino: Ino): string {
-    return `${this.folder}/frozen/${ino}.whole`;
+  whole(ino: Ino, epoch: Epoch): string {
+    return `${this.folder}/frozen/${ino}.${epoch}.whole`;
   }
 
   /** Inodes that have a cache file. */

@@ -33,12 +33,14 @@ export class CaptureReader {
     const total = segments.reduce((sum, segment) => sum + segment.lengthBytes, 0);
     assert(total <= CHUNK_BYTES_MAX, `a batch of ${total} bytes`);
     const memory = this.#free.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES_MAX);
+    const missing = new Set<Segment>();
     let at = 0;
     const contents = segments.map((segment) => {
       const content = memory.subarray(at, at + segment.lengthBytes);
       at += segment.lengthBytes;
       // The file may be gone from this path: then the answer names another, which is read again.
-      readRange(segment.path, content, segment.offset, 'may be missing');
+      const found = readRange(segment.path, content, segment.offset, 'may be missing');
+      if (!found) missing.add(segment);
       return content;
     });
     const captured = await this.#capture(
@@ -52,7 +54,7 @@ export class CaptureReader {
       const answer = captured[index];
       const content = contents[index];
       assert(answer !== undefined && content !== undefined, 'one answer for each segment');
-      if (answer.path !== segment.path) {
+      if (answer.path !== segment.path || missing.has(segment)) {
         readRange(answer.path, content, segment.offset, 'must exist');
       }
       for (const { start, end } of answer.saved) {
@@ -69,18 +71,20 @@ export class CaptureReader {
   }
 }
 
-/** Fills `content` from `offset` of the file on; what lies behind its end is zero. */
+/** Fills `content` from `offset` of the file on; what lies behind its end is zero. False for no file. */
 function readRange(
   path: string,
   content: Buffer,
   offset: number,
   presence: 'may be missing' | 'must exist',
-): void {
+): boolean {
   let fd: number;
   try {
     fd = openSync(path, 'r');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT' && presence === 'may be missing') return;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT' && presence === 'may be missing') {
+      return false;
+    }
     throw new DfsError('IO', `Cannot read the frozen file ${path}`, { cause: error });
   }
   try {
@@ -91,6 +95,7 @@ function readRange(
       done += count;
     }
     content.fill(0, done);
+    return true;
   } finally {
     closeSync(fd);
   }
