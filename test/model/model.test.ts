@@ -9,7 +9,7 @@ import { Dice, seedOf } from '../harness/seed.ts';
 import { canMount, TestVolume } from '../harness/volume.ts';
 
 const OPERATIONS = Number(process.env.DFS_MODEL_OPERATIONS ?? 100_000);
-const ROUND = 5000;
+const ROUND = 8000;
 const COMMIT_EVERY_MS = 300;
 
 /** What happens between two rounds of operations; open files survive only the first three. */
@@ -92,6 +92,10 @@ class Model {
   }
 }
 
+function spans(times: number[]): number[] {
+  return times.slice(1).map((time, index) => time - (times[index] ?? time));
+}
+
 describe.skipIf(!canMount)('a mount and a native folder give equal answers', () => {
   test.each([
     { scheme: 'replica:2', operations: OPERATIONS },
@@ -104,11 +108,15 @@ describe.skipIf(!canMount)('a mount and a native folder give equal answers', () 
       await volume.mount();
       model = new Model(volume, seed);
       for (let done = 0; done < operations; done += ROUND) {
-        await model.round(Math.min(ROUND, operations - done));
         const event = model.pickEvent();
+        const times = [Date.now()];
+        await model.round(Math.min(ROUND, operations - done));
+        times.push(Date.now());
         await model.happen(event);
+        times.push(Date.now());
         const entries = await model.compare();
-        if (process.env.DFS_VERBOSE) console.log(done, event, entries);
+        times.push(Date.now());
+        if (process.env.DFS_VERBOSE) console.log({ done, event, entries, times: spans(times) });
       }
       await model.happen('recover-degraded');
       await model.compare();
