@@ -33,6 +33,8 @@ export interface RecoverReport {
   chunks: number;
   scheme: string;
   disks: { id: number; path: string | undefined; problem: string | undefined }[];
+  /** Folders that were given and that do not say any more which disk they are. */
+  unusable: { path: string; problem: string }[];
   /** Chunks with enough pieces to be read, but fewer than their scheme asks for. */
   degradedChunks: number;
   /** Chunks that cannot be read any more, and the files they are part of. */
@@ -55,11 +57,11 @@ export async function recoverVolume(request: RecoverRequest): Promise<RecoverRep
   }
   const paths = request.disks.map((path) => existingFolder(path, 'disk'));
   checkApart([{ path: home, what: 'HOME' }, ...paths.map((path) => ({ path, what: 'disk' }))]);
-  const found = await identify(paths);
+  const { found, unusable } = await identify(paths);
   const map = await newestMap(paths);
   mkdirSync(home, { recursive: true, mode: 0o700 });
   try {
-    return await buildHome({ request, home, map, found });
+    return { ...(await buildHome({ request, home, map, found })), unusable };
   } catch (error) {
     const { config, diskmap, meta, committed, cache } = homePaths(home);
     if (isNewHome) rmSync(home, { recursive: true, force: true });
@@ -72,8 +74,8 @@ async function buildHome(options: {
   request: RecoverRequest;
   home: string;
   map: DiskMap;
-  found: { path: string; identity: DiskIdentity }[];
-}): Promise<RecoverReport> {
+  found: FoundDisk[];
+}): Promise<Omit<RecoverReport, 'unusable'>> {
   const { request, home, map, found } = options;
   const paths = homePaths(home);
   const volume = await Volume.open({
@@ -111,7 +113,7 @@ async function buildHome(options: {
 async function inspect(
   volume: Volume,
   onProgress: RecoverRequest['onProgress'],
-): Promise<RecoverReport> {
+): Promise<Omit<RecoverReport, 'unusable'>> {
   const { committed, head, map } = volume;
   const totals = committed.totals();
   const lost: { id: ChunkId; lengthBytes: number }[] = [];
@@ -153,11 +155,27 @@ async function inspect(
   };
 }
 
-/** Reads whose the disks are; FOREIGN when they are not all of one volume. */
-async function identify(paths: string[]): Promise<{ path: string; identity: DiskIdentity }[]> {
-  const found: { path: string; identity: DiskIdentity }[] = [];
+interface FoundDisk {
+  path: string;
+  identity: DiskIdentity;
+}
+
+/**
+ * Reads whose the disks are; FOREIGN when they are not all of one volume. A damaged one is left out, because the
+ * others may do, unless there is no other.
+ */
+async function identify(
+  paths: string[],
+): Promise<{ found: FoundDisk[]; unusable: RecoverReport['unusable'] }> {
+  const found: FoundDisk[] = [];
+  const unusable: RecoverReport['unusable'] = [];
   for (const path of paths) {
-    const identity = await readDiskIdentity(diskPaths(path).identity);
+    const identity = await readDiskIdentity(diskPaths(path).identity).catch((error: unknown) => {
+      if (!(error instanceof DfsError) || error.code !== 'CORRUPT') throw error;
+      unusable.push({ path, problem: error.message });
+      return null;
+    });
+    if (identity === null) continue;
     if (identity === undefined) {
       throw new DfsError('NOT_FOUND', `Cannot recover from ${path}: it is no disk of a volume`);
     }
@@ -172,7 +190,9 @@ async function identify(paths: string[]): Promise<{ path: string; identity: Disk
     }
     found.push({ path, identity });
   }
-  return found;
+  if (found.length > 0) return { found, unusable };
+  const problems = unusable.map(({ problem }) => problem).join('; ');
+  throw new DfsError('CORRUPT', `Cannot recover from any of these disks: ${problems}`);
 }
 
 async function newestMap(paths: string[]): Promise<DiskMap> {

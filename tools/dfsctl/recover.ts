@@ -57,7 +57,7 @@ async function recover(home: string, options: RecoverOptions): Promise<void> {
 /** What was recovered, for people. */
 export function recoverLines(home: string, report: RecoverReport, style: Style): string[] {
   const { volumeUuid, epoch, cutTimeMs, files, fileBytes, chunks, scheme, disks } = report;
-  const { degradedChunks, lost } = report;
+  const { degradedChunks, lost, unusable } = report;
   const age = formatDuration(Date.now() - cutTimeMs);
   const time = `${new Date(cutTimeMs).toISOString()}, ${age} ago`;
   const missing = disks.filter(({ problem }) => problem !== undefined);
@@ -65,6 +65,7 @@ export function recoverLines(home: string, report: RecoverReport, style: Style):
     `${style.good('Recovered')} volume ${volumeUuid} into ${home}`,
     `  as it was at epoch ${epoch} (${time})`,
     `  ${formatCount(files, 'file or folder', 'files and folders')}, ${formatBytes(fileBytes)}`,
+    ...unusable.map(({ path, problem }) => `  ${style.warn('!')} ${path}: ${problem}`),
     ...missing.map(({ id, problem }) => `  ${style.warn('!')} disk ${id}: ${problem}`),
   ];
   if (degradedChunks > 0) {
