@@ -72,7 +72,7 @@ export async function openVolumeDisk(options: {
     log: undefined,
     problem,
   });
-  if (path === undefined) return absent('missing: no folder was given for it');
+  if (path === undefined) return absent('no folder was given for it');
   const tag = volumeTag(volumeUuid);
   const { root, meta } = diskPaths(path);
   let buckets: BucketDisk | undefined;

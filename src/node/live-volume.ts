@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DfsError } from '../base/errors.ts';
+import { assert, DfsError } from '../base/errors.ts';
 import type { DiskId, Epoch, Ino } from '../base/ids.ts';
 import { GIB } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
@@ -94,7 +94,8 @@ export class LiveVolume {
   static async open(options: LiveVolumeOptions): Promise<LiveVolume> {
     const { home, config, readOnly, log, onDeath } = options;
     const paths = homePaths(home);
-    let cache: FileCache | undefined;
+    // Store and cache call each other; neither does before both are open.
+    const late: { cache?: FileCache; volume?: LiveVolume } = {};
     const store = new StoreClient({
       home,
       volumeUuid: config.volumeUuid,
@@ -102,9 +103,9 @@ export class LiveVolume {
       readOnly,
       log,
       capture: (ranges) => {
-        if (cache === undefined) throw new DfsError('INVARIANT', 'a capture before the cache is open');
-        const from = cache;
-        return ranges.map(({ ino, start, end }) => from.capture(ino, start, end));
+        const { cache } = late;
+        assert(cache !== undefined, 'a capture before the cache is open');
+        return ranges.map(({ ino, start, end }) => cache.capture(ino, start, end));
       },
       onDeath,
     });
@@ -119,16 +120,19 @@ export class LiveVolume {
       log('info', 'taking over an epoch from the disks', { epoch: head.epoch });
       meta.rebase(paths.committed, head);
     }
-    cache = new FileCache({
+    const cache = new FileCache({
       folder: paths.cache,
       meta,
       limitBytes: config.cacheBytes,
       fetch: (request) => store.fetch(request),
-      relieve: () => volume.committer.commit().then(() => undefined),
+      relieve: async () => {
+        await late.volume?.committer.commit();
+      },
     });
     cache.open(head.nextEpoch, { keepClean: isSameBoot(home) });
     const report = await store.report();
-    const volume: LiveVolume = new LiveVolume({
+    late.cache = cache;
+    const volume = new LiveVolume({
       options,
       meta,
       cache,
@@ -136,6 +140,7 @@ export class LiveVolume {
       firstEpoch: head.nextEpoch,
       report,
     });
+    late.volume = volume;
     return volume;
   }
 

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { createLog } from '../base/log.ts';
 import { mountFuse, openDevice, runSupervisor } from '../fuse/mod.ts';
 import { homePaths, lockHome } from './home.ts';
-import { packError, unpackError } from './rpc.ts';
+import { type PackedError, packError, unpackError } from './rpc.ts';
 
 /** What a mount is asked to be; the first argument of this program and of the daemon, as JSON. */
 export interface MountRequest {
@@ -65,7 +65,8 @@ async function main(): Promise<number> {
 try {
   const status = await main();
   try {
-    answer({ error: packError(unpackError(JSON.parse(readFileSync(paths.failure, 'utf8')))) });
+    const failure = readFileSync(paths.failure, 'utf8');
+    answer({ error: packError(unpackError(JSON.parse(failure) as PackedError)) });
   } catch {
     answer({
       error: {

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { DfsError, messageOf } from '../base/errors.ts';
-import type { ChunkId, DiskId } from '../base/ids.ts';
+import type { ChunkId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import { publishFile } from '../base/publish.ts';
 import { parseScheme, piecesNeeded } from '../chunk/mod.ts';
@@ -81,7 +81,7 @@ async function buildHome(options: {
   const volume = await Volume.open({
     home,
     volumeUuid: map.volumeUuid,
-    disks: found.map(({ path, identity }) => ({ id: identity.diskId as DiskId, path })),
+    disks: found.map(({ path, identity }) => ({ id: identity.diskId, path })),
     readOnly: false,
     log: request.log,
     capture: () => Promise.reject(new DfsError('INVARIANT', 'nothing is captured in recovery')),

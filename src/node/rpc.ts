@@ -14,7 +14,7 @@ interface Call {
 interface Answer {
   answer: number;
   result?: unknown;
-  error?: { code: string; message: string; details: Record<string, unknown> };
+  error?: PackedError;
 }
 
 const WAITING_MAX = 10_000;
@@ -31,7 +31,7 @@ export class Rpc {
     { resolve: (result: never) => void; reject: (error: unknown) => void }
   >();
   #next = 1;
-  #closed: unknown;
+  #closed: DfsError | undefined;
 
   constructor(channel: Channel, handlers: Handlers) {
     this.#channel = channel;
@@ -56,7 +56,7 @@ export class Rpc {
   }
 
   /** The other end is gone: all that wait are rejected with `error`. */
-  close(error: unknown): void {
+  close(error: DfsError): void {
     this.#closed = error;
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
@@ -83,12 +83,15 @@ export class Rpc {
   }
 }
 
-/** An error as plain values, for another thread or process. */
-export function packError(error: unknown): {
-  code: ErrorCode;
+/** An error as plain values. */
+export interface PackedError {
+  code: string;
   message: string;
   details: Record<string, unknown>;
-} {
+}
+
+/** Packs an error for another thread or process. */
+export function packError(error: unknown): PackedError & { code: ErrorCode } {
   if (error instanceof DfsError) {
     return { code: error.code, message: error.message, details: error.details };
   }
@@ -97,11 +100,7 @@ export function packError(error: unknown): {
 }
 
 /** What {@link packError} packed. */
-export function unpackError(packed: {
-  code: string;
-  message: string;
-  details: Record<string, unknown>;
-}): DfsError {
+export function unpackError(packed: PackedError): DfsError {
   const code = ERROR_CODES.find((known) => known === packed.code) ?? 'IO';
   return new DfsError(code, packed.message, { details: packed.details });
 }

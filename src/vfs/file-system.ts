@@ -191,13 +191,17 @@ export class FileSystem implements Vfs {
   #create(
     context: RequestContext,
     wanted: { parent: Ino; name: Buffer; mode: number; rdev: number; target?: Buffer },
+    options: { isNew?: boolean } = {},
   ): Attr | NegativeErrno {
     const earlier = this.#meta.earlierReply(context);
     if (earlier !== undefined) return this.#told(earlier as Ino);
     if (wanted.name.length > NAME_BYTES_MAX) return -ENAMETOOLONG;
     const folder = this.#meta.inode(wanted.parent);
     if (folder === undefined || folder.nlink === 0) return -ENOENT;
-    if (this.#meta.state.lookup(wanted.parent, wanted.name) !== undefined) return -EEXIST;
+    const isTaken =
+      options.isNew !== true &&
+      this.#meta.state.lookup(wanted.parent, wanted.name) !== undefined;
+    if (isTaken) return -EEXIST;
     const isFolderWanted = (wanted.mode & S_IFMT) === S_IFDIR;
     if (isFolderWanted && folder.nlink >= NLINK_MAX) return -EMLINK;
     const inherits = (folder.mode & S_ISGID) !== 0;
@@ -303,7 +307,7 @@ export class FileSystem implements Vfs {
     if (known !== undefined && flags & O_EXCL) return -EEXIST;
     const attr =
       known === undefined
-        ? this.#create(context, { parent, name, mode, rdev: 0 })
+        ? this.#create(context, { parent, name, mode, rdev: 0 }, { isNew: true })
         : this.#told(known.ino);
     return typeof attr === 'number' ? attr : { attr, open: this.#opened() };
   }
@@ -322,7 +326,7 @@ export class FileSystem implements Vfs {
     const inode = this.#meta.inode(ino);
     if (inode === undefined) return -ENOENT;
     const result = this.#cache.read(inode, offset, length, into, at);
-    return typeof result === 'number' ? result : result.catch((error) => this.#errno(error, 'read'));
+    return typeof result === 'number' ? result : result.catch((error: unknown) => this.#errno(error, 'read'));
   }
 
   write(
@@ -344,7 +348,7 @@ export class FileSystem implements Vfs {
       const result = this.#cache.write(inode, offset, data);
       return typeof result === 'number'
         ? result
-        : result.catch((error) => this.#errno(error, 'write'));
+        : result.catch((error: unknown) => this.#errno(error, 'write'));
     } catch (error) {
       return this.#errno(error, 'write');
     }
@@ -365,7 +369,7 @@ export class FileSystem implements Vfs {
     if (data === undefined && meta === undefined) return 0;
     return Promise.all([data, meta]).then(
       () => 0 as const,
-      (error) => this.#errno(error, 'fsync'),
+      (error: unknown) => this.#errno(error, 'fsync'),
     );
   }
 
@@ -379,7 +383,7 @@ export class FileSystem implements Vfs {
     if (dirty + frozen === 0 && !this.#meta.isPending(ino)) return 0;
     return this.#options.durability.commit().then(
       () => 0 as const,
-      (error) => this.#errno(error, 'commit'),
+      (error: unknown) => this.#errno(error, 'commit'),
     );
   }
 
