@@ -24,20 +24,16 @@ describe('a wrong command line ends with 2', () => {
       ['mount', 'a', 'b', '--mode', 'safe'],
       /Allowed choices are weak, strong/,
     ],
-    ...['64', 'GiB', '64G', '-1GiB', '0', '1.5', '1e3', '9999999PiB', '64 GB', ''].map(
-      (size): [string, string[], RegExp] => [
-        `a bucket size of "${size}"`,
-        ['init', 'home', '--disk', 'd', '--bucket-size', size],
-        /Cannot use .* size/,
-      ],
-    ),
-    ...['raid5', 'replica', 'replica:0', 'replica:99', 'ec:2', 'ec:0+1', 'ec:30+2', 'ec:2+-1'].map(
-      (scheme): [string, string[], RegExp] => [
-        `the scheme "${scheme}"`,
-        ['init', 'home', '--disk', 'd', '--scheme', scheme],
-        /Cannot (read|use) scheme/,
-      ],
-    ),
+    ...['GiB', '64G', '0'].map((size): [string, string[], RegExp] => [
+      `a bucket size of "${size}"`,
+      ['init', 'home', '--disk', 'd', '--bucket-size', size],
+      /Cannot use .* size/,
+    ]),
+    ...['raid5', 'replica:0', 'ec:30+2'].map((scheme): [string, string[], RegExp] => [
+      `the scheme "${scheme}"`,
+      ['init', 'home', '--disk', 'd', '--scheme', scheme],
+      /Cannot (read|use) scheme/,
+    ]),
     [
       'a cache that is too small',
       ['init', 'h', '--disk', 'd', '--cache-size=1MiB'],

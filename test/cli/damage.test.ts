@@ -10,6 +10,9 @@ import { snapshotOf } from './snapshot-of.ts';
 // cache, so that every read comes from the disks.
 
 let scene: Scene;
+
+/** An asymmetric matcher, typed as what it stands for. */
+const containing = (text: string): string => expect.stringContaining(text) as string;
 let hashes: string;
 const FILES = ['small', 'large', 'folder/other'];
 const KEPT = ['home', 'd1', 'd2', 'd3'];
@@ -198,14 +201,14 @@ describe('one damaged disk changes no byte that is read', () => {
   });
 });
 
-test('a chunk with no good piece left is an error for its file only, and fsck names it', async () => {
+test('a chunk without a good piece is an error for its file only; fsck names it', async () => {
   for (const disk of [1, 2, 3]) {
     for (const path of filesOf(disk, BUCKET))
       if (readFileSync(path).length > 2 ** 20) flipAt(0.5)(path);
   }
   await scene.mounted();
   const large = await run(['cat', join(scene.mount, 'large')]);
-  expect(large).toMatchObject({ status: 1, stderr: expect.stringContaining('Input/output error') });
+  expect(large).toMatchObject({ status: 1, stderr: containing('Input/output error') });
   const rest = hashes.split('\n').filter((line) => !line.endsWith('/large'));
   expect((await run(['sha256sum', ...FILES.map((name) => join(scene.mount, name))])).stdout).toBe(
     rest.join('\n'),
@@ -217,7 +220,7 @@ test('a chunk with no good piece left is an error for its file only, and fsck na
   });
 });
 
-test('identities damaged on all disks leave nothing to mount or recover from, and are not changed', async () => {
+test('identities damaged on all disks are refused, and stay as they are', async () => {
   for (const disk of [1, 2, 3]) for (const path of filesOf(disk, IDENTITY)) flipAt(0.5)(path);
   const recover = ['recover', scene.path('new'), ...scene.diskOptions(1, 2, 3)];
   await expectRefusals(/identity|no disk can be used/, [...homeCalls(), recover]);

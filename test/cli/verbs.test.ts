@@ -12,6 +12,10 @@ import { dfsctl, facts, isMounted, must, run, Scene } from './run.ts';
 
 let scene: Scene;
 
+/** An asymmetric matcher, typed as what it stands for. */
+const matching = (pattern: RegExp): string => expect.stringMatching(pattern) as string;
+const containing = (text: string): string => expect.stringContaining(text) as string;
+
 beforeEach(() => {
   scene = new Scene();
 });
@@ -87,7 +91,7 @@ test.each(['replica:2', 'ec:2+1'])(
     expect(report).toMatchObject({ scheme, lost: [], files: 4, fileBytes: 9 * 2 ** 20 });
     expect(report.disks.map(({ problem }) => problem === undefined)).toEqual([true, false, true]);
     const mounted = await dfsctl('mount', home, scene.mount);
-    expect(mounted).toMatchObject({ status: 0, stderr: expect.stringMatching(/^dfsctl: disk 2 /) });
+    expect(mounted).toMatchObject({ status: 0, stderr: matching(/^dfsctl: disk 2 /) });
     expect(await hashOf(join(scene.mount, 'link'))).toBe(hash);
     const status = await facts<StatusReport>('status', scene.mount);
     expect(status).toMatchObject({ health: 'degraded', home, mountPoint: scene.mount });
@@ -95,7 +99,7 @@ test.each(['replica:2', 'ec:2+1'])(
   },
 );
 
-test('status tells of a volume that is mounted, not mounted, and named by its mountpoint', async () => {
+test('status tells of a volume, mounted or not, by HOME or mountpoint', async () => {
   await scene.init();
   const before = await facts<StatusReport>('status', scene.home);
   expect(before).toMatchObject({ health: 'healthy', epoch: 0, problems: [] });
@@ -117,7 +121,7 @@ test('status tells of a volume that is mounted, not mounted, and named by its mo
   expect(JSON.parse(here.stdout)).toMatchObject({ home: scene.home });
 });
 
-test('commit --status only asks; commit waits; both tell of files, folders and the volume', async () => {
+test('commit --status only asks, commit waits; of files and folders', async () => {
   await scene.init();
   await scene.mounted();
   const file = join(scene.mount, 'file');
@@ -154,7 +158,7 @@ test('diskmap locate shows chunks and pieces, and what is not committed yet', as
   const early = await dfsctl('diskmap', 'locate', file);
   expect(early).toMatchObject({
     status: 0,
-    stdout: expect.stringContaining('not everything is committed'),
+    stdout: containing('not everything is committed'),
   });
   await facts('commit', file);
   const { sizeBytes, receipt, extents } = await facts<Located>('diskmap', 'locate', file);
@@ -195,7 +199,7 @@ test('umount refuses while the mount is busy, names who is, and works afterwards
   expect((await dfsctl('umount', scene.mount)).status).toBe(0);
 });
 
-test('umount --now leaves what is not committed in the cache, where the next mount finds it', async () => {
+test('umount --now leaves in the cache what the next mount finds there', async () => {
   await scene.init();
   await scene.mounted();
   await must(['sh', '-c', `echo hello > ${scene.mount}/file`]);
@@ -224,11 +228,11 @@ test('a dead mount is detached by umount, and by mount', async () => {
   await must(['touch', join(scene.mount, 'file')]);
 });
 
-test('a mount that is read-only lets nothing be changed, and is unmounted without a commit', async () => {
+test('a read-only mount lets nothing be changed, and ends without a commit', async () => {
   await scene.init();
   await scene.mounted('--read-only');
   const touched = await run(['touch', join(scene.mount, 'file')]);
-  expect(touched).toMatchObject({ status: 1, stderr: expect.stringContaining('Read-only') });
+  expect(touched).toMatchObject({ status: 1, stderr: containing('Read-only') });
   expect(await facts<StatusReport>('status', scene.mount)).toMatchObject({ readOnly: true });
   expect(await facts('umount', scene.mount)).toMatchObject({ epoch: 0 });
 });
@@ -243,7 +247,7 @@ test('mount --foreground stays until the mount is gone, and commits at its end',
   expect(await facts<StatusReport>('status', scene.home)).toMatchObject({ epoch: 1 });
 });
 
-test('fsck finds nothing, then a degraded volume, then lost files, and says so by its status', async () => {
+test('fsck tells by its status whether files are lost', async () => {
   await scene.init();
   await scene.mounted();
   await fill(join(scene.mount, 'file'), 5);
@@ -254,7 +258,7 @@ test('fsck finds nothing, then a degraded volume, then lost files, and says so b
   expect(await facts<FsckReport>('fsck', scene.home)).toMatchObject({ pieces: { ok: 4 } });
   rmSync(scene.disks[0] ?? '', { recursive: true });
   const degraded = await dfsctl('fsck', scene.home);
-  expect(degraded).toMatchObject({ status: 0, stdout: expect.stringContaining('degraded') });
+  expect(degraded).toMatchObject({ status: 0, stdout: containing('degraded') });
   writeFileSync(scene.disks[0] ?? '', '');
   rmSync(join(scene.disks[1] ?? '', 'dfs', 'buckets'), { recursive: true });
   rmSync(join(scene.disks[2] ?? '', 'dfs', 'buckets'), { recursive: true });
@@ -264,6 +268,6 @@ test('fsck finds nothing, then a degraded volume, then lost files, and says so b
     mkdirSync(join(scene.disks[disk] ?? '', 'dfs', 'buckets'));
   }
   const lost = await dfsctl('fsck', scene.home);
-  expect(lost).toMatchObject({ status: 1, stdout: expect.stringContaining('LOST') });
+  expect(lost).toMatchObject({ status: 1, stdout: containing('LOST') });
   expect(lost.stdout).toContain('/file');
 });

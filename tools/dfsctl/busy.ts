@@ -3,8 +3,8 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 const NAMED_MAX = 5;
 
 /**
- * The processes that use something below `folder`, as "name (pid)", the first few. It reads links in
- * /proc only and never touches the folder, which may belong to a daemon that hangs.
+ * The processes that use something below `folder`, as "name (pid)", the first few. It reads
+ * links in /proc only and never touches the folder, whose daemon may hang.
  */
 export function usersOf(folder: string): string[] {
   const users: string[] = [];

@@ -52,9 +52,10 @@ async function check({ home, mountPoint }: Target): Promise<FsckReport> {
 /** What a check found, for people. */
 export function fsckLines(report: FsckReport, style: Style): string[] {
   const { epoch, chunks, bytes, pieces, degradedChunks, lost, inconsistencies } = report;
+  const { ok, missing, bad, diskDown } = pieces;
   const lines = [
     `Checked epoch ${epoch}: ${formatCount(chunks, 'chunk')}, ${formatBytes(bytes)}`,
-    `  pieces: ${pieces.ok} good, ${pieces.missing} missing, ${pieces.bad} bad, ${pieces.diskDown} on disks that are down`,
+    `  pieces: ${ok} good, ${missing} missing, ${bad} bad, ${diskDown} on disks that are down`,
     ...inconsistencies.map((text) => `  ${style.bad('INCONSISTENT')}: ${text}`),
     ...lostLines(lost, style),
   ];

@@ -17,7 +17,7 @@ export interface MountProcess {
   ended: Promise<number>;
 }
 
-/** Starts the supervisor and its daemon; resolves when the mount serves, or throws why it cannot. */
+/** Starts the supervisor and its daemon; resolves when the mount serves, else throws. */
 export async function startMount(request: MountRequest): Promise<MountProcess> {
   const { log } = homePaths(request.home);
   const logFd = openSync(log, 'a', 0o600);

@@ -66,8 +66,9 @@ async function mount(homeName: string, mountName: string, options: MountOptions)
     throw withRootHint(error);
   });
   const mode = options.mode ?? config.mode;
+  const how = `${mode} mode${readOnly ? ', read-only' : ''}`;
   printFacts(options, { home, mountPoint, mode, readOnly }, (style) => [
-    `${style.good('Mounted')} ${home} on ${mountPoint}: ${mode} mode${readOnly ? ', read-only' : ''}`,
+    `${style.good('Mounted')} ${home} on ${mountPoint}: ${how}`,
   ]);
   await remarkProblems(home);
   if (options.foreground === true) await stay(running, { home, mountPoint });
@@ -84,7 +85,7 @@ async function remarkProblems(home: string): Promise<void> {
   }
 }
 
-/** Waits for the end of the mount. The first Ctrl-C unmounts if nobody is busy, the second anyway. */
+/** Waits for the end of the mount. The first Ctrl-C unmounts unless it is busy, the second anyway. */
 async function stay(
   running: MountProcess,
   mount: { home: string; mountPoint: string },

@@ -27,10 +27,10 @@ export function oneLine(error: unknown): string {
   if (error instanceof CommanderError && error.code === 'commander.version') return '';
   if (error instanceof CommanderError) return commandLineError(error.message);
   const text = messageOf(error);
-  if (error instanceof DfsError || error instanceof UsageError) return joinLines(text);
+  const isOurs = error instanceof DfsError || error instanceof UsageError;
   // Only the first line of what the system said: the rest of it is a stack.
-  const first = text.split('\n')[0] ?? '';
-  return first.startsWith('Cannot') ? first : `Cannot go on: ${first}`;
+  const line = isOurs ? joinLines(text) : (text.split('\n')[0] ?? '');
+  return line.startsWith('Cannot') ? line : `Cannot go on: ${line}`;
 }
 
 function commandLineError(message: string): string {

@@ -94,9 +94,9 @@ function waitingWords(report: StatusReport): string {
   if (dirtyBytes === 0 && uncommittedOps === 0) return 'nothing, everything is committed';
   const age =
     oldestUncommittedMs === undefined ? '' : `, the oldest ${formatDuration(oldestUncommittedMs)}`;
-  const running = commitRunning
-    ? `; committing: ${formatBytes(commitRunning.bytesDone)} of ${formatBytes(commitRunning.bytesTotal)}`
-    : '';
+  const { bytesDone = 0, bytesTotal = 0 } = commitRunning ?? {};
+  const part = `${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)}`;
+  const running = commitRunning === undefined ? '' : `; committing: ${part}`;
   const operations = formatCount(uncommittedOps, 'operation');
   return `${formatBytes(dirtyBytes)} and ${operations} not committed${age}${running}`;
 }

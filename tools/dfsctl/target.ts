@@ -23,7 +23,7 @@ export function currentPlace(): Place {
   return { mounts: readMountinfo(), cwd: () => process.cwd() };
 }
 
-/** The volume meant by HOME or a mountpoint; without either, by the working folder or the mounts. */
+/** The volume meant by HOME or a mountpoint; else by the working folder or the mounts. */
 export function findTarget(name: string | undefined, place: Place = currentPlace()): Target {
   const ours = ourMounts(place.mounts);
   if (name === undefined) return defaultTarget(ours, place);
@@ -53,7 +53,7 @@ export interface MountedPath extends Target {
   path: string;
 }
 
-/** The mounted volume that has `name`; clear errors when it is not there or on another file system. */
+/** The mounted volume that has `name`; BAD_ARGUMENT when it is on another file system. */
 export function findMountedPath(name: string, place: Place = currentPlace()): MountedPath {
   const path = resolveApart(name);
   const ours = ourMounts(place.mounts);

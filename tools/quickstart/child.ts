@@ -9,7 +9,7 @@ const CHILD_MAX_MS: number = 30 * 60_000;
 export class Children {
   #running: ChildProcess | undefined;
 
-  /** Runs a program and gives its lines of stdout to `onLine`; throws what it said when it fails. */
+  /** Runs a program and gives its lines to `onLine`; throws what it said when it fails. */
   async run(
     command: string[],
     options: { onLine?: (line: string) => void; showErrors?: boolean } = {},

@@ -1,4 +1,6 @@
-/** Runs transactions on a new SQLite database, synchronous=FULL. Arguments: FILE JOURNAL_MODE COUNT. */
+/**
+ * Runs transactions on a new SQLite database, synchronous=FULL. Arguments: FILE JOURNAL_MODE COUNT.
+ */
 import Database from 'better-sqlite3';
 import { say } from './programs.ts';
 
