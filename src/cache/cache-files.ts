@@ -191,10 +191,11 @@ export class CacheFiles {
     if (inode === undefined || stat === undefined) return;
     const file = this.load(inode);
     const rowMs = inode.mtimeSec * 1000 + inode.mtimeNsec / 1e6;
-    const fileMs = Number(stat.mtimeNs / 1_000_000n);
+    const fileMs = Number(stat.mtimeNs) / 1e6;
     if (Math.abs(rowMs - fileMs) > CLOCKS_APART_MS) {
-      inode.mtimeSec = Number(stat.mtimeNs / 1_000_000_000n);
-      inode.mtimeNsec = Number(stat.mtimeNs % 1_000_000_000n);
+      const sec = Math.floor(fileMs / 1000);
+      inode.mtimeSec = sec;
+      inode.mtimeNsec = Number(stat.mtimeNs - BigInt(sec) * 1_000_000_000n);
       inode.ctimeSec = inode.mtimeSec;
       inode.ctimeNsec = inode.mtimeNsec;
     }

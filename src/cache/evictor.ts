@@ -123,7 +123,8 @@ export class Evictor {
     await nextTurn();
     const target = this.#options.limitBytes * LOW_SHARE;
     let work = 0;
-    for (const ino of [...this.#bytes.keys()]) {
+    const counted = [...this.#bytes.keys()];
+    for (const ino of counted) {
       if (this.#total <= target || this.#closed) return;
       if (this.#options.files.has(ino)) continue;
       this.#unlink(ino);
@@ -161,7 +162,8 @@ export class Evictor {
     const fd = this.#options.descriptors.existing(this.#options.layout.file(file.ino));
     if (fd === undefined) return 0;
     let freed = 0;
-    for (const { start, end } of [...file.allocated]) {
+    const allocated = [...file.allocated];
+    for (const { start, end } of allocated) {
       for (const gap of keep.gaps(start, end)) {
         if (freed >= PUNCH_BYTES_A_TURN) return freed;
         const to = Math.min(gap.end, gap.start + PUNCH_BYTES_A_TURN);

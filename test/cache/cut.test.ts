@@ -81,9 +81,9 @@ class Model {
   }
 
   async do(step: Exclude<Step, { do: 'capture' }>): Promise<void> {
-    const ino = this.inos[step.file] as Ino;
-    const content = this.contents.get(ino);
-    if (content === undefined) return;
+    const ino = this.inos[step.file];
+    const content = ino === undefined ? undefined : this.contents.get(ino);
+    if (ino === undefined || content === undefined) return;
     if (step.do === 'drop') {
       this.rig.drop(ino);
       this.contents.delete(ino);
