@@ -1,5 +1,5 @@
-import { ByteReader, ByteWriter } from '../base/bytes.ts';
-import { DfsError } from '../base/errors.ts';
+import type { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { assert, DfsError } from '../base/errors.ts';
 import { CHUNK_ID_BYTES, type ChunkId, type Ino } from '../base/ids.ts';
 import type { AttrPatch, ExtentRange, MetaOp, Time } from './ops.ts';
 
@@ -28,7 +28,10 @@ const PATCH_MTIME = 16;
 const HOLE = 0;
 const STORED = 1;
 
+const NSEC_MAX = 999_999_999;
+
 function putTime(out: ByteWriter, time: Time): void {
+  assert(time.nsec <= NSEC_MAX, `a time with ${time.nsec} nanoseconds`);
   out.i53(time.sec).u32(time.nsec);
 }
 
@@ -105,8 +108,21 @@ export function encodeOp(out: ByteWriter, op: MetaOp): void {
 }
 
 const ino = (from: ByteReader): Ino => from.u53() as Ino;
-const time = (from: ByteReader): Time => ({ sec: from.i53(), nsec: from.u32() });
+
+function time(from: ByteReader): Time {
+  const sec = from.i53();
+  const nsec = from.u32();
+  if (nsec > NSEC_MAX) throw corrupt(`time with ${nsec} nanoseconds`);
+  return { sec, nsec };
+}
+
 const chunkId = (from: ByteReader): ChunkId => Buffer.from(from.raw(CHUNK_ID_BYTES)) as ChunkId;
+
+function flag(from: ByteReader): boolean {
+  const value = from.u8();
+  if (value > 1) throw corrupt(`flag ${value}`);
+  return value === 1;
+}
 
 function patch(from: ByteReader): AttrPatch {
   const mask = from.u8();
@@ -155,7 +171,13 @@ export function decodeOp(from: ByteReader): MetaOp {
         time: time(from),
       };
     case TAGS.link:
-      return { kind: 'link', parent: ino(from), name: from.bytes(), ino: ino(from), time: time(from) };
+      return {
+        kind: 'link',
+        parent: ino(from),
+        name: from.bytes(),
+        ino: ino(from),
+        time: time(from),
+      };
     case TAGS.unlink:
       return { kind: 'unlink', parent: ino(from), name: from.bytes(), time: time(from) };
     case TAGS.rmdir:
@@ -167,7 +189,7 @@ export function decodeOp(from: ByteReader): MetaOp {
         name: from.bytes(),
         newParent: ino(from),
         newName: from.bytes(),
-        exchange: from.u8() === 1,
+        exchange: flag(from),
         time: time(from),
       };
     case TAGS.setattr:
@@ -175,9 +197,21 @@ export function decodeOp(from: ByteReader): MetaOp {
     case TAGS.truncate:
       return { kind: 'truncate', ino: ino(from), sizeBytes: from.u53(), time: time(from) };
     case TAGS.grow:
-      return { kind: 'grow', ino: ino(from), sizeBytes: from.u53(), mtime: time(from), ctime: time(from) };
+      return {
+        kind: 'grow',
+        ino: ino(from),
+        sizeBytes: from.u53(),
+        mtime: time(from),
+        ctime: time(from),
+      };
     case TAGS.setxattr:
-      return { kind: 'setxattr', ino: ino(from), name: from.bytes(), value: from.bytes(), time: time(from) };
+      return {
+        kind: 'setxattr',
+        ino: ino(from),
+        name: from.bytes(),
+        value: from.bytes(),
+        time: time(from),
+      };
     case TAGS.removexattr:
       return { kind: 'removexattr', ino: ino(from), name: from.bytes(), time: time(from) };
     case TAGS.reap:
