@@ -146,13 +146,19 @@ export class LiveMeta {
     this.#inodes.set(ino, inode);
   }
 
-  /** A number no inode of this volume ever had. */
+  /** A number no inode of this volume ever had; NO_SPACE or IO when it cannot be reserved. */
   allocateIno(): Ino {
-    const ino = this.#nextIno++;
+    const ino = this.#nextIno;
     if (ino >= this.#reservedIno) {
-      this.#reservedIno = ino + INO_RESERVE;
-      this.setLocal('reservedIno', this.#reservedIno);
+      const reserved = ino + INO_RESERVE;
+      try {
+        this.setLocal('reservedIno', reserved);
+      } catch (error) {
+        throw sqliteError(error, this.#path);
+      }
+      this.#reservedIno = reserved;
     }
+    this.#nextIno = ino + 1;
     return ino as Ino;
   }
 
@@ -193,29 +199,16 @@ export class LiveMeta {
 
   #atomically(body: () => void): void {
     const seqBefore = this.#lastSeq;
-    this.#sql.begin.run();
+    this.state.remember();
     try {
+      this.#sql.begin.run();
       body();
       this.#sql.commit.run();
     } catch (error) {
       this.#lastSeq = seqBefore;
       if (this.#db.inTransaction) this.#sql.rollback.run();
-      this.#reread();
+      this.state.restore();
       throw sqliteError(error, this.#path);
-    }
-  }
-
-  /** After a rollback the objects in memory may be ahead of the rows. */
-  #reread(): void {
-    this.#inodes.clear();
-    const kept = [...this.#pinned.values()];
-    this.#pinned.clear();
-    for (const inode of kept) {
-      const { sizeBytes, blocks, mtimeSec, mtimeNsec, ctimeSec, ctimeNsec } = inode;
-      const row = this.state.inode(inode.ino);
-      if (row !== undefined) Object.assign(inode, row);
-      Object.assign(inode, { sizeBytes, blocks, mtimeSec, mtimeNsec, ctimeSec, ctimeNsec });
-      this.#pinned.set(inode.ino, inode);
     }
   }
 

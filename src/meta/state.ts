@@ -43,6 +43,9 @@ export class MetaState {
   readonly #sql: ReturnType<typeof prepare>;
   /** Inodes by number, changed in place by apply(); owned by the live store, absent in the committed one. */
   readonly #cached: (ino: Ino) => Inode | undefined;
+  /** Inodes that apply() changed since {@link remember}, and what they were. */
+  readonly #before = new Map<Inode, Inode>();
+  readonly #remembers: boolean;
 
   constructor(
     db: Database.Database,
@@ -50,6 +53,7 @@ export class MetaState {
   ) {
     this.db = db;
     this.#cached = options.cached ?? (() => undefined);
+    this.#remembers = options.cached !== undefined;
     db.exec(STATE_SCHEMA);
     this.#sql = prepare(db);
     this.extents = new ExtentTable(db, options.onRef);
@@ -111,6 +115,17 @@ export class MetaState {
     return { inodes, fileBytes: fileBytes ?? 0 };
   }
 
+  /** A transaction begins: {@link restore} leads back here. */
+  remember(): void {
+    this.#before.clear();
+  }
+
+  /** The transaction was rolled back: inodes in memory are again what they were at its begin. */
+  restore(): void {
+    for (const [inode, before] of this.#before) Object.assign(inode, before);
+    this.#before.clear();
+  }
+
   /** Makes one change. The caller has checked that it is possible: what is not breaks an invariant. */
   apply(op: MetaOp): void {
     switch (op.kind) {
@@ -148,6 +163,7 @@ export class MetaState {
   #need(ino: Ino): Inode {
     const inode = this.inode(ino);
     assert(inode !== undefined, `metadata operation on inode ${ino}, which is not there`);
+    if (this.#remembers && !this.#before.has(inode)) this.#before.set(inode, { ...inode });
     return inode;
   }
 
