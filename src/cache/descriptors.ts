@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, openSync, statSync } from 'node:fs';
 import { LRUCache } from 'lru-cache';
 
 const OPEN_MAX = 512;
@@ -19,11 +19,18 @@ export class Descriptors {
   readonly #held = new Map<number, number>();
   /** Held descriptors to be closed when they are released. */
   readonly #doomed = new Set<number>();
+  /** The path last found to name no file: who asks for it next mostly makes it. */
+  #absent: string | undefined;
 
   /** The descriptor of `path`, or undefined when there is no such file. */
   existing(path: string): number | undefined {
     const known = this.#open.get(path);
     if (known !== undefined) return known;
+    // An error thrown costs four times as much as the question, and most files asked for are new.
+    if (statSync(path, { throwIfNoEntry: false }) === undefined) {
+      this.#absent = path;
+      return undefined;
+    }
     try {
       return this.#keep(path, openSync(path, constants.O_RDWR));
     } catch (error) {
@@ -34,8 +41,9 @@ export class Descriptors {
 
   /** The descriptor of `path`, which is made when missing. */
   created(path: string): { fd: number; isNew: boolean } {
-    const known = this.existing(path);
+    const known = this.#absent === path ? undefined : this.existing(path);
     if (known !== undefined) return { fd: known, isNew: false };
+    this.#absent = undefined;
     const flags = constants.O_RDWR | constants.O_CREAT;
     return { fd: this.#keep(path, openSync(path, flags, 0o600)), isNew: true };
   }
