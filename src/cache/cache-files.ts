@@ -31,6 +31,8 @@ export class CacheFiles {
   readonly #meta: LiveMeta;
   readonly #files = new Map<Ino, CachedFile>();
   #tick = 0;
+  /** How many files in memory make it worth looking for idle ones again. */
+  #trimAt = FILES_IN_MEMORY_MAX;
   dirtyBytes = 0;
   oldestDirtyMs: number | undefined;
 
@@ -63,7 +65,7 @@ export class CacheFiles {
       known.lastUsed = ++this.#tick;
       return known;
     }
-    if (this.#files.size >= FILES_IN_MEMORY_MAX) this.#trimMemory();
+    if (this.#files.size >= this.#trimAt) this.#trimMemory();
     const file = new CachedFile(inode);
     file.lastUsed = ++this.#tick;
     const fd = this.descriptors.existing(this.path(file));
@@ -84,6 +86,8 @@ export class CacheFiles {
     const idle = [...this.#files.values()].filter((file) => !file.isBusy);
     idle.sort((a, b) => a.lastUsed - b.lastUsed);
     for (const file of idle.slice(0, Math.ceil(idle.length / 2))) this.forget(file);
+    // Dirty files stay; to look at all of them again for every new one would take n * n steps.
+    this.#trimAt = Math.max(FILES_IN_MEMORY_MAX, this.#files.size + FILES_IN_MEMORY_MAX / 2);
   }
 
   /** Drops a file from memory; what it has on the device stays. */
