@@ -1,8 +1,10 @@
-import { join } from 'node:path';
+import { statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { MIB } from '../../src/base/limits.ts';
-import { kill9, Program, run } from '../harness/processes.ts';
+import { kill9, Program, run, until } from '../harness/processes.ts';
 import { Dice, seedOf } from '../harness/seed.ts';
 import { canMount, TestVolume } from '../harness/volume.ts';
 
@@ -21,9 +23,9 @@ class Load {
   readonly #commits: Promise<void>;
   committed = 0;
 
-  constructor(volume: TestVolume) {
+  constructor(volume: TestVolume, roles: readonly string[]) {
     this.#volume = volume;
-    for (const role of ROLES) {
+    for (const role of roles) {
       this.#writers.set(role, new Program('writers.py', [role, this.folder(role)]));
     }
     this.#commits = this.#commitAlways();
@@ -93,12 +95,20 @@ class Load {
   }
 }
 
-async function check(volume: TestVolume, counts: Map<string, number>, slack: number): Promise<void> {
+async function check(
+  volume: TestVolume,
+  counts: Map<string, number>,
+  slack: number,
+): Promise<void> {
   for (const [role, count] of counts) {
     const folder = join(volume.mountPoint, role);
     await run('writers.py', ['check', role, folder, String(count), String(count + slack)]);
   }
 }
+
+/** Mutations each daemon answers before it dies with one carried out and not answered. */
+const DIE_AFTER = [7, 0, 12, 3, 0, 0, 26, 5, 1, 9, 31, 2, 14, 0, 1, 0, 19, 4, 8, 23, 6, 11, 0, 3];
+const DIE_PROGRAM = resolve(import.meta.dirname, '../../dist/test/programs/die-after.js');
 
 describe.skipIf(!canMount)('kill -9 under load', () => {
   let volume: TestVolume;
@@ -106,7 +116,6 @@ describe.skipIf(!canMount)('kill -9 under load', () => {
 
   beforeEach(async () => {
     volume = await TestVolume.create({ cacheBytes: 256 * MIB });
-    await volume.mount();
   });
 
   afterEach(async ({ task }) => {
@@ -116,9 +125,10 @@ describe.skipIf(!canMount)('kill -9 under load', () => {
     await volume.dispose();
   });
 
-  test(`${KILLS} kills of the daemon: programs see no error, nothing is lost or done twice`, async () => {
+  test(`${KILLS} kills of the daemon: no error, nothing is lost, nothing done twice`, async () => {
     const dice = new Dice(seedOf(FILE));
-    load = new Load(volume);
+    await volume.mount();
+    load = new Load(volume, ROLES);
     await load.started();
     for (let kill = 0; kill < KILLS; kill++) {
       await pause(dice.below(PAUSE_MS));
@@ -147,9 +157,26 @@ describe.skipIf(!canMount)('kill -9 under load', () => {
     await check(volume, counts, 0);
   }, 300_000);
 
-  test('kill of daemon and supervisor: what was acknowledged is there after the next mount', async () => {
+  test('what was carried out and not answered is not carried out again', async () => {
+    const lives = join(volume.folder, 'lives');
+    const NODE_OPTIONS = `--import ${pathToFileURL(DIE_PROGRAM).href}`;
+    const DFS_DIE_AFTER = DIE_AFTER.join(',');
+    await volume.mount({ env: { NODE_OPTIONS, DFS_DIE_AFTER, DFS_LIVES: lives } });
+    load = new Load(volume, ['names', 'delete']);
+    await load.started();
+    await until('every daemon has died', () => statSync(lives).size > DIE_AFTER.length, 60_000);
+    expect(load.ended).toEqual([]);
+    const counts = await load.finish();
+    await volume.unmount();
+    await volume.recover();
+    await volume.mount();
+    await check(volume, counts, 0);
+  }, 120_000);
+
+  test('kill of daemon and supervisor: the next mount has what was acknowledged', async () => {
     const dice = new Dice(seedOf(FILE));
-    load = new Load(volume);
+    await volume.mount();
+    load = new Load(volume, ROLES);
     await load.started();
     await pause(500 + dice.below(2000));
     await volume.killAll();

@@ -15,7 +15,8 @@ export async function until(
 ): Promise<void> {
   const end = Date.now() + deadlineMs;
   while (!(await isSo())) {
-    if (Date.now() > end) throw new Error(`Cannot wait any longer: ${what}, after ${deadlineMs} ms`);
+    if (Date.now() > end)
+      throw new Error(`Cannot wait any longer: ${what}, after ${deadlineMs} ms`);
     await pause(POLL_MS);
   }
 }
@@ -59,8 +60,8 @@ export function kill9(pid: number | undefined): void {
 export type Line = Record<string, unknown>;
 
 /**
- * A program of test/programs in a process of its own, which may hang on a mount without hanging the test. It reads
- * commands and prints answers, one line of JSON each.
+ * A program of test/programs in a process of its own, which may hang on a mount without hanging
+ * the test. It reads commands and prints answers, one line of JSON each.
  */
 export class Program {
   readonly #child: ChildProcess;
@@ -119,7 +120,9 @@ export class Program {
         if (line?.failed !== undefined) throw new Error(`${this.#name}: ${String(line.failed)}`);
         if (line !== undefined) return line;
         if (this.#isOver) {
-          throw new Error(`${this.#name} ended, or was silent for ${deadlineMs} ms: ${this.#errors}`);
+          throw new Error(
+            `${this.#name} ended, or was silent for ${deadlineMs} ms: ${this.#errors}`,
+          );
         }
         await new Promise<void>((wake) => {
           this.#wake = wake;

@@ -1,5 +1,13 @@
 import { type ChildProcess, execFile, fork } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -31,8 +39,8 @@ export interface VolumeOptions {
 }
 
 /**
- * A volume in a temporary folder, with everything a test does to it. Whatever happens, dispose() and the end of the
- * test's process leave no mount, no process and no file.
+ * A volume in a temporary folder, with everything a test does to it. Whatever happens, dispose()
+ * and the end of the test's process leave no mount, no process and no file.
  */
 export class TestVolume {
   readonly folder: string;
@@ -76,17 +84,18 @@ export class TestVolume {
     return path;
   }
 
-  async mount(options: { readOnly?: boolean; verbose?: boolean } = {}): Promise<void> {
+  async mount(options: { readOnly?: boolean; env?: NodeJS.ProcessEnv } = {}): Promise<void> {
     const log = openSync(homePaths(this.home).log, 'a');
     const argument = JSON.stringify({
       home: this.home,
       mountPoint: this.mountPoint,
       readOnly: options.readOnly ?? false,
-      verbose: options.verbose ?? true,
+      verbose: true,
     });
     const child = fork(MOUNT_PROGRAM, [argument], {
       detached: true,
       execArgv: [],
+      env: { ...process.env, ...options.env },
       stdio: ['ignore', log, log, 'ipc'],
     });
     closeSync(log);
@@ -94,7 +103,9 @@ export class TestVolume {
     this.#pids.add(child.pid ?? 0);
     const answer = await new Promise<MountAnswer>((done, fail) => {
       child.once('message', (message) => done(message as MountAnswer));
-      child.once('exit', (code) => fail(new Error(`Cannot mount: ended with ${code}: ${this.log}`)));
+      child.once('exit', (code) =>
+        fail(new Error(`Cannot mount: ended with ${code}: ${this.log}`)),
+      );
     });
     if (child.connected) child.disconnect();
     child.unref();
@@ -119,7 +130,7 @@ export class TestVolume {
     return pid;
   }
 
-  /** kill -9 of the daemon; resolves with the pid of the one that replaces it, which may not serve yet. */
+  /** kill -9 of the daemon: the pid of the one that replaces it, which may not serve yet. */
   async killDaemon(): Promise<number> {
     let old: number | undefined;
     await until('a daemon runs', () => {
@@ -135,7 +146,10 @@ export class TestVolume {
     return next ?? 0;
   }
 
-  /** Resolves when a daemon answers. The supervisor gives up on daemons that die again and again before that. */
+  /**
+   * Resolves when a daemon answers. The supervisor gives up on daemons that die again and again
+   * before that.
+   */
   async serving(): Promise<void> {
     await until('the daemon serves', async () => {
       try {
@@ -242,7 +256,7 @@ export class TestVolume {
     return epoch;
   }
 
-  /** Builds a new HOME from the given disks, all by default, and goes on with it. Not while mounted. */
+  /** Builds a new HOME from disks, all by default, and goes on with it. Not while mounted. */
   async recover(disks: string[] = this.disks): Promise<RecoverReport> {
     const home = join(this.folder, `home${++this.#homes}`);
     const log = (): void => undefined;

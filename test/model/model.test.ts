@@ -100,32 +100,36 @@ describe.skipIf(!canMount)('a mount and a native folder give equal answers', () 
   test.each([
     { scheme: 'replica:2', operations: OPERATIONS },
     { scheme: 'ec:2+1', operations: Math.ceil(OPERATIONS / 5) },
-  ])('to $operations random operations with $scheme', async ({ scheme, operations }) => {
-    const seed = seedOf('test/model/model.test.ts');
-    const volume = await TestVolume.create({ scheme, cacheBytes: 64 * MIB });
-    let model: Model | undefined;
-    try {
-      await volume.mount();
-      model = new Model(volume, seed);
-      for (let done = 0; done < operations; done += ROUND) {
-        const event = model.pickEvent();
-        const times = [Date.now()];
-        await model.round(Math.min(ROUND, operations - done));
-        times.push(Date.now());
-        await model.happen(event);
-        times.push(Date.now());
-        const entries = await model.compare();
-        times.push(Date.now());
-        if (process.env.DFS_VERBOSE) console.log({ done, event, entries, times: spans(times) });
+  ])(
+    'to $operations random operations with $scheme',
+    async ({ scheme, operations }) => {
+      const seed = seedOf('test/model/model.test.ts');
+      const volume = await TestVolume.create({ scheme, cacheBytes: 64 * MIB });
+      let model: Model | undefined;
+      try {
+        await volume.mount();
+        model = new Model(volume, seed);
+        for (let done = 0; done < operations; done += ROUND) {
+          const event = model.pickEvent();
+          const times = [Date.now()];
+          await model.round(Math.min(ROUND, operations - done));
+          times.push(Date.now());
+          await model.happen(event);
+          times.push(Date.now());
+          const entries = await model.compare();
+          times.push(Date.now());
+          if (process.env.DFS_VERBOSE) console.log({ done, event, entries, times: spans(times) });
+        }
+        await model.happen('recover-degraded');
+        await model.compare();
+      } catch (error) {
+        console.log(volume.log);
+        throw error;
+      } finally {
+        await model?.close();
+        await volume.dispose();
       }
-      await model.happen('recover-degraded');
-      await model.compare();
-    } catch (error) {
-      console.log(volume.log);
-      throw error;
-    } finally {
-      await model?.close();
-      await volume.dispose();
-    }
-  }, OPERATIONS * 10 + 120_000);
+    },
+    OPERATIONS * 10 + 120_000,
+  );
 });

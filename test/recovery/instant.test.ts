@@ -17,7 +17,7 @@ const MOST = 1_000_000;
 const FILE = 'test/recovery/instant.test.ts';
 const copy = promisify(execFile);
 
-/** Writers, commits beside them, and what the writers had done before the last commit that succeeded. */
+/** Writers, commits beside them, and what was done before the last commit that succeeded. */
 class Life {
   readonly #volume: TestVolume;
   readonly #name: string;
@@ -110,7 +110,7 @@ describe.skipIf(!canMount)('disks that are taken away at any moment', () => {
     await volume.dispose();
   });
 
-  test(`hold one instant of the whole volume, ${CUTS} times, also with a disk missing`, async () => {
+  test(`hold one instant of the volume, ${CUTS} times, also with a disk missing`, async () => {
     const dice = new Dice(seedOf(FILE));
     await volume.mount();
     for (let cut = 0; cut < CUTS; cut++) {
