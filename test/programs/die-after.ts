@@ -1,7 +1,8 @@
 /**
- * Loaded into a daemon (node --import), makes it die by SIGKILL between a mutation and its answer, the one moment that
- * a kill from outside hardly ever hits. DFS_DIE_AFTER has, for each daemon in turn, how many mutations it answers;
- * those behind the last number live. The file DFS_LIVES grows by a byte a daemon that mutates.
+ * Loaded into a daemon (node --import), makes it die by SIGKILL between a mutation and its answer,
+ * the one moment that a kill from outside hardly ever hits. DFS_DIE_AFTER has, for each daemon in
+ * turn, how many mutations it answers; those behind the last number live. The file DFS_LIVES grows
+ * by a byte a daemon that mutates.
  */
 import { appendFileSync, statSync } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';

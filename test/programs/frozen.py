@@ -1,8 +1,10 @@
-"""Changes files while they are being committed, in every way that could spoil the cut, in a known order.
+"""Changes files while they are being committed, in every way that could spoil the cut.
 
-frozen.py write FOLDER   fills files with A, prints {"ready": n}; waits for a line; then waits until the commit has made
-                         its cut, makes the changes, prints {"changed": n} when all are made, {"start": true} before
-frozen.py check FOLDER   finds how many changes are there: all before some point and none after; {"changes": n}
+frozen.py write FOLDER   fills files with A, prints {"ready": n} and waits for a line; then waits
+                         for the commit's cut, prints {"start": receipt}, makes the changes in a
+                         known order and prints {"changed": n}
+frozen.py check FOLDER   finds how many changes are there: all before some point and none after;
+                         prints {"changes": n}
 """
 import json, os, sys
 
@@ -49,20 +51,28 @@ def changes():
             found = read(folder, file, piece * PIECE + offset, length)
             if found == content(b"B", file, piece, length):
                 return True
-            assert found == content(b"A", file, piece)[offset:offset + length], (file, piece, "neither A nor B")
+            before = content(b"A", file, piece)[offset:offset + length]
+            assert found == before, (file, piece, "neither A nor B")
             return False
 
-        return (f"overwrite {file} {piece}", lambda folder: overwrite(folder, file, piece, offset, length), shows)
+        def make(folder):
+            overwrite(folder, file, piece, offset, length)
+
+        return (f"overwrite {file} {piece}", make, shows)
 
     # The last files are stored last: they change first, before they are captured.
-    yield ("unlink 15", lambda folder: os.unlink(path(folder, 15)), lambda folder: size(folder, 15) is None)
-    yield ("empty 14", lambda folder: os.truncate(path(folder, 14), 0), lambda folder: size(folder, 14) < PIECE)
-    yield ("refill 14", lambda folder: overwrite(folder, 14, 0, 0, 5000), lambda folder: size(folder, 14) == 5000)
+    yield ("unlink 15", lambda folder: os.unlink(path(folder, 15)),
+           lambda folder: size(folder, 15) is None)
+    yield ("empty 14", lambda folder: os.truncate(path(folder, 14), 0),
+           lambda folder: size(folder, 14) < PIECE)
+    yield ("refill 14", lambda folder: overwrite(folder, 14, 0, 0, 5000),
+           lambda folder: size(folder, 14) == 5000)
     yield ("cut 13", lambda folder: os.truncate(path(folder, 13), HALF * PIECE + 100),
            lambda folder: size(folder, 13) != PIECES * PIECE)
     yield ("grow 13", lambda folder: os.truncate(path(folder, 13), 2 * PIECES * PIECE),
            lambda folder: size(folder, 13) == 2 * PIECES * PIECE)
-    yield ("replace 12", lambda folder: os.rename(path(folder, 11), path(folder, 12)), lambda folder: size(folder, 11) is None)
+    yield ("replace 12", lambda folder: os.rename(path(folder, 11), path(folder, 12)),
+           lambda folder: size(folder, 11) is None)
     for piece in range(PIECES):
         for file in (10, 9, 8):
             # A part of a block, blocks, a piece: by file.
@@ -99,12 +109,14 @@ def check(folder):
     whole = range(6) if count else range(FILES)
     for file in whole:
         for piece in range(PIECES):
-            assert read(folder, file, piece * PIECE, PIECE) == content(b"A", file, piece), (file, piece)
+            found = read(folder, file, piece * PIECE, PIECE)
+            assert found == content(b"A", file, piece), (file, piece)
         assert size(folder, file) == PIECES * PIECE
     if count >= 5:
         # What was cut off and grown again is zeros, up to the byte.
         kept = HALF * PIECE + 100
-        assert read(folder, 13, 0, kept) == b"".join(content(b"A", 13, piece) for piece in range(PIECES))[:kept]
+        whole = b"".join(content(b"A", 13, piece) for piece in range(PIECES))
+        assert read(folder, 13, 0, kept) == whole[:kept]
         assert not read(folder, 13, kept, 2 * PIECES * PIECE).strip(b"\0")
     if count >= 6:
         assert read(folder, 12, 0, PIECE) == content(b"A", 11, 0)

@@ -1,8 +1,8 @@
-"""One writer that leaves marks of its steps in many places, and a look at whether they are all of one instant.
+"""One writer that leaves marks of its steps in many places; are they all of one instant?
 
-Step t changes object t % OBJECTS and nothing else, each object in its own way: bytes, size, name, link target,
-attribute, time, a number of links. So after step T every object has the mark of the last step up to T that was its
-turn, and any mix of two instants is seen.
+Step t changes object t % OBJECTS and nothing else, each object in its own way: bytes, size, name,
+link target, attribute, time, a number of links. So after step T every object has the mark of the
+last step up to T that was its turn, and any mix of two instants is seen.
 
 instants.py write FOLDER        prints {"step": t} now and then, until its input ends
 instants.py check FOLDER LEAST  finds T >= LEAST - 1 with all marks of T; prints {"step": T}
@@ -82,7 +82,7 @@ class Renamed(Place):
 
 
 class Replaced(Place):
-    """A new file takes the old one's place in one step; its making is the step of the place before."""
+    """A new file takes the old one's place; its making is the step of the place before."""
 
     def set(self, t):
         os.rename(f"{self.folder}.next", self.file)
@@ -114,7 +114,9 @@ class Linked(Place):
         os.symlink(str(t), f"{self.folder}/link")
 
     def get(self):
-        return None if not os.path.lexists(f"{self.folder}/link") else int(os.readlink(f"{self.folder}/link"))
+        # Between two links there is none: then this place says nothing.
+        link = f"{self.folder}/link"
+        return int(os.readlink(link)) if os.path.lexists(link) else None
 
 
 class Attribute(Place):
@@ -163,7 +165,8 @@ class Large(Place):
         return int(data[:16])
 
 
-KINDS = [Overwritten, Appended, Sized, Renamed, Prepared, Replaced, Linked, Attribute, Time, Names, Large, Overwritten]
+KINDS = [Overwritten, Appended, Sized, Renamed, Prepared, Replaced, Linked, Attribute, Time, Names,
+         Large, Overwritten]
 OBJECTS = len(KINDS)
 
 
@@ -199,7 +202,7 @@ def check(folder, least):
     marks = {index: mark for index, mark in marks.items() if mark is not None}
     last = max(marks.values())
     assert last >= least - OBJECTS, (last, least)
-    # Places whose mark is not looked at may hide the newest steps: more than one instant can be meant.
+    # Places that say nothing may hide the newest steps: more than one instant can be meant.
     instants = [step for step in range(last, last + OBJECTS)
                 if all(mark == newest(index, step) for index, mark in marks.items())]
     assert instants, f"no one instant has these marks: {marks}"

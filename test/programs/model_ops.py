@@ -1,7 +1,8 @@
 """Does the same random operations on a native folder and on a mount and compares every answer.
 
-Reads commands as lines of JSON, answers each with one. What happens depends on the seed alone: choices never look at
-the clock or at the mount, so a seed replays a run.
+model_ops.py NATIVE MOUNT SEED reads commands as lines of JSON and answers each with one. What
+happens depends on the seed alone: choices never look at the clock or at the mount. A file named by
+DFS_MODEL_TRACE gets a line an operation.
 
 {"do": "run", "count": N}   N operations; {"operations": total}
 {"do": "compare"}           both trees, every attribute and byte; {"entries": n, "bytes": n}
@@ -127,8 +128,8 @@ def noise(length):
 
 def do_open():
     flags = rng.choice([os.O_RDWR, os.O_RDWR, os.O_RDWR, os.O_WRONLY, os.O_RDONLY])
-    for flag, chance in ((os.O_CREAT, 0.8), (os.O_EXCL, 0.1), (os.O_TRUNC, 0.08), (os.O_APPEND, 0.15),
-                         (os.O_NOFOLLOW, 0.3)):
+    for flag, chance in ((os.O_CREAT, 0.8), (os.O_EXCL, 0.1), (os.O_TRUNC, 0.08),
+                         (os.O_APPEND, 0.15), (os.O_NOFOLLOW, 0.3)):
         if rng.random() < chance:
             flags |= flag
     path, mode, index = a_path(), rng.choice([0o644, 0o600, 0o777, 0o4755]), rng.randrange(SLOTS)
@@ -181,7 +182,8 @@ def do_ftruncate():
 
 
 def do_truncate():
-    path, size = a_path(), rng.choice([0, 1, BLOCK, rng.randrange(200000), CHUNK + rng.randint(-3, 3)])
+    path = a_path()
+    size = rng.choice([0, 1, BLOCK, rng.randrange(200000), CHUNK + rng.randint(-3, 3)])
     on_paths(f"truncate to {size}", lambda at: os.truncate(at, size), path)
 
 
@@ -263,7 +265,8 @@ def do_chmod():
 
 
 def do_chown():
-    # Not -1 for both: that takes setuid away on Linux's own file systems, but FUSE servers do not hear of it.
+    # Not -1 for both: that takes setuid away on Linux's own file systems, but a FUSE server does
+    # not hear of it.
     uid, gid = rng.choice([(-1, 0), (-1, 100000), (0, -1), (1000, -1), (0, 0), (65534, 1000)])
     on_paths(f"lchown {uid} {gid}", lambda at: os.lchown(at, uid, gid), a_path())
 
@@ -288,12 +291,14 @@ def do_setxattr():
 
 def do_removexattr():
     name = rng.choice(XATTRS)
-    on_paths(f"removexattr {name}", lambda at: os.removexattr(at, name, follow_symlinks=False), a_path())
+    on_paths(f"removexattr {name}",
+             lambda at: os.removexattr(at, name, follow_symlinks=False), a_path())
 
 
 def do_getxattr():
     name = rng.choice(XATTRS)
-    on_paths(f"getxattr {name}", lambda at: os.getxattr(at, name, follow_symlinks=False), a_path())
+    on_paths(f"getxattr {name}",
+             lambda at: os.getxattr(at, name, follow_symlinks=False), a_path())
 
 
 def do_listdir():
@@ -426,7 +431,8 @@ def compare():
         same(f"names in {at}", *names)
         for name in names[0]:
             path = at + b"/" + name
-            one, other = (describe(root + path, seen[side]) for side, root in enumerate((NATIVE, MOUNT)))
+            one = describe(NATIVE + path, seen[0])
+            other = describe(MOUNT + path, seen[1])
             same(f"at {path}", one, other)
             entries += 1
             bytes_read += one[0][4] or 0
@@ -458,11 +464,16 @@ def close_all():
 
 
 def main():
+    commands = {
+        "run": lambda command: run(command["count"]),
+        "compare": lambda command: compare(),
+        "close": lambda command: close_all(),
+    }
     os.umask(0o022)
     for line in sys.stdin:
         command = json.loads(line)
         try:
-            answer = {"run": lambda: run(command["count"]), "compare": compare, "close": close_all}[command["do"]]()
+            answer = commands[command["do"]](command)
         except OSError as error:
             fail(f"an operation that must not fail: {error!r}")
         print(json.dumps(answer), flush=True)

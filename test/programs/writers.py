@@ -1,9 +1,9 @@
 """Programs that write to a folder of their own and know afterwards what must be there.
 
-writers.py ROLE FOLDER         works until its input ends, then checks itself and prints {"role": ..., "count": n};
-                               meanwhile prints {"done": n} after what it may rely on
+writers.py ROLE FOLDER   works until its input ends, then checks itself and prints
+                         {"role": ..., "count": n}; meanwhile {"done": n} after n whole steps
 writers.py check ROLE FOLDER ATLEAST ATMOST
-                               looks at what is there: a state the role was in after ATLEAST to ATMOST steps
+                         looks at what is there: the role after ATLEAST to ATMOST steps
 
 Any error of an operation, or a wrong byte, ends it with a trace and status 1.
 """
@@ -39,7 +39,7 @@ class Appender:
 
 
 class Names:
-    """Every operation on names, exclusive ones first: done twice, or not at all, it fails or leaves a wrong name."""
+    """Operations on names: one that is done twice, or not at all, fails or leaves a wrong name."""
 
     KEEP = 40
 
@@ -103,8 +103,9 @@ class Ledger:
 
     def step(self, n):
         self.db.execute("begin immediate")
-        self.db.execute("update account set amount = amount - ? where id = ?", (n % 7, n % self.ACCOUNTS))
-        self.db.execute("update account set amount = amount + ? where id = ?", (n % 7, n * 3 % self.ACCOUNTS))
+        change = "update account set amount = amount + ? where id = ?"
+        self.db.execute(change, (-(n % 7), n % self.ACCOUNTS))
+        self.db.execute(change, (n % 7, n * 3 % self.ACCOUNTS))
         self.db.execute("insert into moved values (?, zeroblob(?))", (n, n * 37 % 3000))
         self.db.execute("commit")
 
@@ -123,7 +124,8 @@ class Ledger:
         count, last = db.execute("select count(*), max(n) from moved").fetchone()
         assert count == (last if last is not None else -1) + 1, (count, last)
         assert at_least <= count <= at_most, (at_least, count, at_most)
-        assert db.execute("select sum(amount) from account").fetchone()[0] == cls.ACCOUNTS * cls.START
+        (total,) = db.execute("select sum(amount) from account").fetchone()
+        assert total == cls.ACCOUNTS * cls.START
         amounts = [cls.START] * cls.ACCOUNTS
         for n in range(count):
             amounts[n % cls.ACCOUNTS] -= n % 7
@@ -178,7 +180,7 @@ class Mapped:
 
 
 class Truncator:
-    """Grows a file by records and cuts it now and then; each step overwrites a block of a large file as well."""
+    """Grows a file by records, empties it now and then, and overwrites blocks of a large one."""
 
     def __init__(self, folder):
         self.small = os.open(f"{folder}/small", os.O_RDWR | os.O_CREAT, 0o644)
@@ -216,7 +218,8 @@ class Pair:
 
     def __init__(self, folder):
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        self.log, self.data = (os.open(f"{folder}/{name}", flags, 0o644) for name in ("log", "data"))
+        self.log = os.open(f"{folder}/log", flags, 0o644)
+        self.data = os.open(f"{folder}/data", flags, 0o644)
 
     def step(self, n):
         os.write(self.log, record(n))
@@ -234,8 +237,8 @@ class Pair:
         assert found[1] == found[0][:data * RECORD]
 
 
-ROLES = {"pair": Pair, "append": Appender, "names": Names, "wal": LedgerWal, "delete": LedgerDelete, "mapped": Mapped,
-         "truncate": Truncator}
+ROLES = {"pair": Pair, "append": Appender, "names": Names, "wal": LedgerWal,
+         "delete": LedgerDelete, "mapped": Mapped, "truncate": Truncator}
 
 
 def say(fact):
