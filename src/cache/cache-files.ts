@@ -1,7 +1,11 @@
 import {
+  closeSync,
   existsSync,
+  fstatSync,
   ftruncateSync,
   futimesSync,
+  linkSync,
+  openSync,
   renameSync,
   statSync,
   unlink,
@@ -65,6 +69,23 @@ export class CacheFiles {
       known.lastUsed = ++this.#tick;
       return known;
     }
+    this.#removeMisfit(inode);
+    return this.#loadFile(inode);
+  }
+
+  /**
+   * A clean cache file of the wrong length was left by a process that died in a truncation which
+   * nobody carries out any more: its last block may have been cut.
+   */
+  #removeMisfit(inode: Inode): void {
+    const path = this.layout.file(inode.ino);
+    const fd = this.descriptors.existing(path);
+    if (fd === undefined || fstatSync(fd).size === inode.sizeBytes) return;
+    this.descriptors.forget(path);
+    unlinkSync(path);
+  }
+
+  #loadFile(inode: Inode): CachedFile {
     if (this.#files.size >= this.#trimAt) this.#trimMemory();
     const file = new CachedFile(inode);
     file.lastUsed = ++this.#tick;
@@ -163,6 +184,27 @@ export class CacheFiles {
     }
   }
 
+  /**
+   * The file becomes empty. Where the inode is marked dirty a cache file stays: should the process
+   * die before the metadata knows, its length says so, while none would mean that nothing was
+   * written since the last commit.
+   */
+  empty(file: CachedFile): void {
+    const path = this.path(file);
+    const { frozen } = file;
+    if (frozen !== undefined && frozen.path === path && !frozen.uncaptured.isEmpty) {
+      // One step for who finds the files after a crash: the name goes from the old to an empty one.
+      const empty = `${frozen.wholePath}.empty`;
+      closeSync(openSync(empty, 'w', 0o600));
+      linkSync(path, frozen.wholePath);
+      this.descriptors.forget(path);
+      renameSync(empty, path);
+      frozen.path = frozen.wholePath;
+    } else if (frozen !== undefined || !file.dirty.isEmpty) {
+      ftruncateSync(this.created(file), 0);
+    } else this.setAside(file);
+  }
+
   /** Removes a file of the cache that nobody needs, without waiting. */
   removePath(path: string): void {
     this.descriptors.forget(path);
@@ -193,7 +235,7 @@ export class CacheFiles {
     const inode = this.#meta.inode(ino);
     const stat = statSync(this.layout.file(ino), { bigint: true, throwIfNoEntry: false });
     if (inode === undefined || stat === undefined) return;
-    const file = this.load(inode);
+    const file = this.#loadFile(inode);
     const rowMs = inode.mtimeSec * 1000 + inode.mtimeNsec / 1e6;
     const fileMs = Number(stat.mtimeNs) / 1e6;
     if (Math.abs(rowMs - fileMs) > CLOCKS_APART_MS) {

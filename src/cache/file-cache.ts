@@ -254,7 +254,7 @@ export class FileCache implements CutSource {
     const running = file.fills[0];
     if (running !== undefined) return running.done.catch(() => undefined);
     if (size === 0) {
-      this.#files.setAside(file);
+      this.#files.empty(file);
       this.#files.removeRange(file, 0, Number.MAX_SAFE_INTEGER);
       return undefined;
     }

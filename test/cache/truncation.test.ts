@@ -1,0 +1,61 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import type { Ino } from '../../src/base/ids.ts';
+import { BLOCK, bytesOf, CacheRig } from './fixture.ts';
+
+let rig: CacheRig | undefined;
+afterEach(async () => {
+  await rig?.close();
+  rig = undefined;
+});
+
+const BEFORE = bytesOf(2, 3 * BLOCK + 500);
+const OLDER = bytesOf(9, 3 * BLOCK + 500);
+
+/** What a file has gone through before it is truncated; its content is BEFORE then. */
+const HISTORIES: [string, (rig: CacheRig, ino: Ino) => Promise<void>][] = [
+  ['clean', (on) => on.commit()],
+  ['dirty', () => Promise.resolve()],
+  [
+    'dirty over what is committed',
+    async (on, ino) => {
+      await on.write(ino, 0, OLDER);
+      await on.commit();
+      await on.write(ino, 0, BEFORE);
+    },
+  ],
+  [
+    'frozen over what is committed',
+    async (on, ino) => {
+      await on.write(ino, 0, OLDER);
+      await on.commit();
+      await on.write(ino, 0, BEFORE);
+      on.cut();
+    },
+  ],
+];
+
+describe('a process that dies in a truncation, before the metadata has it', () => {
+  const cases = HISTORIES.flatMap(([name, history]) =>
+    [0, 100, BLOCK, 2 * BLOCK + 1, 5 * BLOCK].map((size) => ({ name, history, size })),
+  );
+  test.each(cases)('leaves a file that is $name whole or cut to $size', async (one) => {
+    rig = new CacheRig();
+    const { ino } = rig.file();
+    await rig.write(ino, 0, BEFORE);
+    await one.history(rig, ino);
+    expect(rig.cache.resize(rig.inode(ino), one.size)).toBeUndefined();
+    await rig.crash();
+    const found = await rig.content(ino);
+    const cut = Buffer.alloc(one.size);
+    BEFORE.copy(cut);
+    expect([BEFORE, cut].some((allowed) => allowed.equals(found))).toBe(true);
+    // What is cut off stays away, and a later crash finds the right length.
+    await rig.write(ino, 0, BEFORE.subarray(0, 10));
+    await rig.crash();
+    expect(rig.inode(ino).sizeBytes).toBe(Math.max(found.length, 10));
+    await rig.truncate(ino, 7 * BLOCK);
+    const grown = await rig.content(ino);
+    expect(grown.subarray(10, found.length).equals(found.subarray(10))).toBe(true);
+    expect(grown.subarray(Math.max(found.length, 10)).every((byte) => byte === 0)).toBe(true);
+  });
+});
