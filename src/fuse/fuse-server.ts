@@ -9,7 +9,13 @@ import { DeviceLoop } from './device-loop.ts';
 import type { Handler } from './handlers.ts';
 import { createHandlers } from './handlers.ts';
 import { Notifier } from './notifier.ts';
-import { OPCODES, PAGE_BYTES, PROTOCOL_MAJOR, REPLY_HEADER_BYTES } from './protocol.ts';
+import {
+  INIT_NO_OPENDIR_SUPPORT,
+  OPCODES,
+  PAGE_BYTES,
+  PROTOCOL_MAJOR,
+  REPLY_HEADER_BYTES,
+} from './protocol.ts';
 import { Replies } from './replies.ts';
 import { RequestView } from './request.ts';
 import type { NegotiatedInit } from './session.ts';
@@ -67,7 +73,10 @@ export class FuseServer {
     this.#options = options;
     this.#negotiated = options.negotiated;
     this.#replies = replies;
-    this.#handlers = createHandlers({ vfs, request, replies, cache, counters });
+    const keepsListings = (): boolean =>
+      cache.entry > 0 && ((this.#negotiated?.flags ?? 0) & INIT_NO_OPENDIR_SUPPORT) !== 0;
+    const deps = { vfs, request, replies, cache, counters, keepsListings };
+    this.#handlers = createHandlers(deps);
     this.#handlers[OPCODES.INIT] = () => this.#init();
     this.notifier = new Notifier(fd);
     this.#loop = new DeviceLoop({

@@ -1,4 +1,4 @@
-import type { NegativeErrno } from '../base/errno.ts';
+import { ENOSYS, type NegativeErrno } from '../base/errno.ts';
 import { EntryPacker, forEachLookup } from './entry-packer.ts';
 import type { HandlerDeps, HandlerList } from './handlers.ts';
 import { FSYNC_DATA_ONLY, OPCODES, REPLY_HEADER_BYTES } from './protocol.ts';
@@ -9,9 +9,13 @@ type Done = 0 | NegativeErrno | Promise<0 | NegativeErrno>;
 
 /**
  * Requests about an open folder. Folders are opened and closed without the file system: it keeps no
- * state of them.
+ * state of them. So the first OPENDIR of a mount is answered with ENOSYS where the kernel takes that
+ * (5.1 on) for "all folders open, without asking": no OPENDIR and RELEASEDIR come any more, and the
+ * kernel keeps what it has listed until it changes the folder itself or is told of a change. A walk
+ * of a tree it has seen makes no request at all.
  */
-export function directoryHandlers({ vfs, request, replies, cache }: HandlerDeps): HandlerList {
+export function directoryHandlers(deps: HandlerDeps): HandlerList {
+  const { vfs, request, replies, cache, keepsListings } = deps;
   const wait: AnswerOptions<0> = { encode: () => 0, interruptible: true };
   const newPacker = (): EntryPacker =>
     new EntryPacker({
@@ -40,6 +44,10 @@ export function directoryHandlers({ vfs, request, replies, cache }: HandlerDeps)
     [
       OPCODES.OPENDIR,
       () => {
+        if (keepsListings()) {
+          replies.status(request, -ENOSYS);
+          return;
+        }
         const bytes = putOpen(replies.buffer, REPLY_HEADER_BYTES, {
           keepCache: false,
           noFlush: false,

@@ -18,6 +18,8 @@ export interface HandlerDeps {
   replies: Replies;
   cache: CacheSeconds;
   counters: Counters;
+  /** Whether the kernel may keep listings of folders, and takes ENOSYS to OPENDIR for that. */
+  keepsListings: () => boolean;
 }
 
 /**

@@ -92,6 +92,7 @@ export const INIT_PARALLEL_DIROPS: number = 2 ** 18;
 export const INIT_ABORT_ERROR: number = 2 ** 21;
 export const INIT_MAX_PAGES: number = 2 ** 22;
 export const INIT_CACHE_SYMLINKS: number = 2 ** 23;
+export const INIT_NO_OPENDIR_SUPPORT: number = 2 ** 24;
 export const INIT_EXPLICIT_INVAL_DATA: number = 2 ** 25;
 export const INIT_HANDLE_KILLPRIV_V2: number = 2 ** 28;
 export const INIT_EXT: number = 2 ** 30;

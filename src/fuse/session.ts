@@ -10,6 +10,7 @@ import {
   INIT_EXT,
   INIT_HANDLE_KILLPRIV_V2,
   INIT_MAX_PAGES,
+  INIT_NO_OPENDIR_SUPPORT,
   INIT_PARALLEL_DIROPS,
   INIT_READDIRPLUS_AUTO,
   INIT2_HAS_RESEND,
@@ -50,6 +51,7 @@ export interface InitOffer {
  * large folder so makes no inodes in the kernel beyond its first block, and `ls -l` still needs no
  * lookups. HANDLE_KILLPRIV_V2: without it every write asks for security.capability.
  * EXPLICIT_INVAL_DATA: cached pages go when we say so, not because an mtime differs.
+ * NO_OPENDIR_SUPPORT: see the OPENDIR handler.
  * Left out: WRITEBACK_CACHE (fsync and the cut could not see what the kernel holds), POSIX_LOCKS
  * and FLOCK_LOCKS (the kernel's own locks are right on one node), POSIX_ACL, ATOMIC_O_TRUNC (the
  * kernel sends SETATTR), PASSTHROUGH.
@@ -64,6 +66,7 @@ const WANTED: number =
   INIT_ABORT_ERROR |
   INIT_MAX_PAGES |
   INIT_CACHE_SYMLINKS |
+  INIT_NO_OPENDIR_SUPPORT |
   INIT_EXPLICIT_INVAL_DATA |
   INIT_HANDLE_KILLPRIV_V2 |
   INIT_EXT;

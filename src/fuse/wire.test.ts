@@ -256,9 +256,11 @@ describe('negotiation', () => {
     expect([out.readUInt32LE(24), out.readUInt32LE(32)]).toEqual([1, 0x80]);
     expect(out.subarray(36).every((byte) => byte === 0)).toBe(true);
     const flags = out.readUInt32LE(12);
-    // Locks, O_TRUNC, write-back, opens and listings without a request, ACLs.
-    const refused = [1, 3, 10, 12, 16, 17, 19, 20, 24];
+    // Locks, O_TRUNC, write-back, opens without a request, ACLs.
+    const refused = [1, 3, 10, 12, 16, 17, 19, 20];
     for (const bit of refused) expect(flags & (1 << bit)).toBe(0);
+    const keepsListings = 24;
+    expect(flags & (1 << keepsListings)).not.toBe(0);
   });
 
   test('an older kernel gets what it offers and no more', () => {

@@ -114,6 +114,35 @@ assert os.stat(M + "/dev").st_rdev == os.makedev(1, 3)
     expect(after['READDIRPLUS']?.count).toBeGreaterThan(before['READDIRPLUS']?.count ?? 0);
   });
 
+  test('a listing that the kernel keeps follows every change of its folder', async () => {
+    const folder = path('kept');
+    await fs.mkdir(folder);
+    for (let i = 0; i < 300; i++) await fs.writeFile(`${folder}/file-${i}`, '');
+    const kept = (await fs.readdir(folder)).toSorted();
+    const before = await mounted.stats();
+    expect((await fs.readdir(folder)).toSorted()).toEqual(kept);
+    const after = await mounted.stats();
+    for (const name of ['OPENDIR', 'RELEASEDIR', 'READDIR', 'READDIRPLUS'])
+      expect(after[name]?.count ?? 0).toBe(before[name]?.count ?? 0);
+    const changes: [() => Promise<unknown>, gone: string[], come: string[]][] = [
+      [() => fs.writeFile(`${folder}/new`, ''), [], ['new']],
+      [() => fs.unlink(`${folder}/file-7`), ['file-7'], []],
+      [() => fs.rename(`${folder}/new`, `${folder}/newer`), ['new'], ['newer']],
+      [() => fs.rename(`${folder}/newer`, path('kept-elsewhere')), ['newer'], []],
+      [() => fs.link(`${folder}/file-8`, `${folder}/hard`), [], ['hard']],
+      [() => fs.symlink('anywhere', `${folder}/soft`), [], ['soft']],
+      [() => fs.mkdir(`${folder}/sub`), [], ['sub']],
+      [() => fs.rmdir(`${folder}/sub`), ['sub'], []],
+    ];
+    const names = new Set(kept);
+    for (const [change, gone, come] of changes) {
+      await change();
+      for (const name of gone) names.delete(name);
+      for (const name of come) names.add(name);
+      expect((await fs.readdir(folder)).toSorted()).toEqual([...names].toSorted());
+    }
+  });
+
   test('large writes arrive as requests of 1 MiB, and read back the same', async () => {
     const content = Buffer.alloc(8 * MIB);
     for (let at = 0; at < content.length; at += 4) content.writeUInt32LE(at, at);
