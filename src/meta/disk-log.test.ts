@@ -413,6 +413,16 @@ describe('files', () => {
     expect((await readAll(again)).epochs).toEqual([1, 2, 3, 4, 5, 8]);
   });
 
+  test('an epoch appended while a snapshot was made is no reason to fail', async () => {
+    const log = await threeFiles();
+    const make = recordMaker();
+    for (let epoch = 1; epoch <= 5; epoch++) make(epoch);
+    await Promise.all([log.append(make(6)), log.startNewFile(6 as Epoch), log.append(make(7))]);
+    await log.sync();
+    expect(await readdir(folder)).toEqual(names);
+    expect((await readAll(log)).epochs).toEqual([1, 2, 3, 4, 5, 6, 7]);
+  });
+
   test('a snapshot may empty the log', async () => {
     const log = await threeFiles();
     await log.startNewFile(6 as Epoch);

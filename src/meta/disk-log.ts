@@ -125,11 +125,13 @@ export class DiskLog {
     });
   }
 
-  /** Ends the current file; `epoch` will be the first in the next one. To be called after a snapshot. */
+  /**
+   * Ends the current file; `epoch` will be the first in the next one. To be called after a snapshot. Does nothing when
+   * the epoch, or a later one, was appended meanwhile.
+   */
   startNewFile(epoch: Epoch): Promise<void> {
     return this.#enqueue('start a file of', async () => {
-      const last = this.#head?.epoch ?? -1;
-      assert(epoch > last, `a file from epoch ${epoch} after epoch ${last}`);
+      if (epoch <= (this.#head?.epoch ?? -1)) return;
       if (this.#dirty) {
         this.#syncCount++;
         await this.#handle?.datasync();
