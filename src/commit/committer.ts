@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { DfsError, InvariantError, messageOf } from '../base/errors.ts';
 import { CHUNK_ID_BYTES, type ChunkId, type Epoch, type Ino } from '../base/ids.ts';
 import { CHUNK_BYTES_MAX } from '../base/limits.ts';
@@ -19,7 +19,10 @@ export interface CommitBackend {
 
 export interface CommitterOptions {
   meta: LiveMeta;
-  cache: CutSource & { readonly dirtyBytes: number; rewrite(ino: Ino, start: number, end: number): void };
+  cache: CutSource & {
+    readonly dirtyBytes: number;
+    rewrite(ino: Ino, start: number, end: number): void;
+  };
   backend: CommitBackend;
   firstEpoch: Epoch;
   /** How long dirty data waits for a commit at most, while commits succeed. */
@@ -75,6 +78,7 @@ export class Committer {
   #retryAtMs = 0;
   #committedAtMs: number | undefined;
   #failure: string | undefined;
+  #closing = false;
   #closed = false;
 
   constructor(options: CommitterOptions) {
@@ -121,7 +125,7 @@ export class Committer {
   /** Resolves with the epoch that has everything up to now; rejects when that commit fails. */
   commit(): Promise<Epoch> {
     if (this.#closed) {
-      return Promise.reject(new DfsError('CLOSED', 'Cannot commit: the volume is closing'));
+      return Promise.reject(closing());
     }
     if (this.isClean) return Promise.resolve(this.#options.meta.committedEpoch);
     return new Promise((resolve, reject) => {
@@ -173,14 +177,13 @@ export class Committer {
     let files: FileExtents[];
     try {
       files = await this.#store(epoch, frozen);
-      await Promise.all([backend.publish({ epoch, seq, cutTimeMs }), meta.wal.syncAll()]);
+      await allOf([backend.publish({ epoch, seq, cutTimeMs }), meta.wal.syncAll()]);
+      await this.#follow({ epoch, seq, files, truncatedTo });
     } catch (error) {
       cache.abandoned();
       await backend.abandon().catch(() => undefined);
       throw error;
     }
-    await this.#takeOver(files, truncatedTo);
-    meta.publishDone(epoch, seq);
     cache.published();
     this.#committedAtMs = cutTimeMs;
     this.#compact(files);
@@ -210,10 +213,31 @@ export class Committer {
         for (const segment of batch) progress.bytesDone += segment.lengthBytes;
       }
     };
-    // All must have ended before the cut may be given up.
-    const ended = await Promise.allSettled(Array.from({ length: BATCHES_IN_FLIGHT }, worker));
-    for (const end of ended) if (end.status === 'rejected') throw end.reason;
+    await allOf(Array.from({ length: BATCHES_IN_FLIGHT }, worker));
     return [...byIno].map(([ino, ranges]) => ({ ino, ranges }));
+  }
+
+  /** The disks have the epoch, the live metadata must have it too: a full device is waited for. */
+  async #follow(taken: {
+    epoch: Epoch;
+    seq: number;
+    files: FileExtents[];
+    truncatedTo: ReadonlyMap<Ino, number>;
+  }): Promise<void> {
+    const { meta, log } = this.#options;
+    for (;;) {
+      try {
+        await this.#takeOver(taken.files, taken.truncatedTo);
+        meta.publishDone(taken.epoch, taken.seq);
+        return;
+      } catch (error) {
+        // A process that ends leaves it to the next one, which takes the epoch from the disks.
+        if (error instanceof InvariantError || this.#closing) throw error;
+        this.#failure = messageOf(error);
+        log('error', 'committed, but not noted', { epoch: taken.epoch, message: this.#failure });
+      }
+      await delay(RETRY_MS);
+    }
   }
 
   /** Gives the live metadata its new extents, a few files a turn of the event loop. */
@@ -244,13 +268,25 @@ export class Committer {
   /** Commits a last time unless told not to; background commits end. Throws when the last commit fails. */
   async close(options: { commit: boolean }): Promise<void> {
     clearInterval(this.#timer);
+    this.#closing = true;
     try {
       if (options.commit) await this.commit();
     } finally {
       this.#closed = true;
       await this.#running;
+      for (const waiter of this.#waiters) waiter.reject(closing());
+      this.#waiters = [];
     }
   }
+}
+
+function closing(): DfsError {
+  return new DfsError('CLOSED', 'Cannot commit: the volume is closing');
+}
+
+/** Waits for all to end, before what they work on may be given up; throws what the first of them threw. */
+async function allOf(work: Promise<void>[]): Promise<void> {
+  for (const end of await Promise.allSettled(work)) if (end.status === 'rejected') throw end.reason;
 }
 
 function collect(byIno: Map<Ino, ExtentRange[]>, batch: Segment[], ids: Uint8Array): void {
