@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3';
 import { ByteWriter } from '../base/bytes.ts';
 import { type ChunkId, chunkKey, type Ino } from '../base/ids.ts';
-import { encodeOp, type ExtentRange, isLogLong } from '../meta/mod.ts';
+import { type ExtentRange, encodeOp, isLogLong } from '../meta/mod.ts';
 import type { Segment } from './segments.ts';
 
 /** Collects what one epoch stores and writes its operations: journal, then chunks, then extents. */

@@ -123,9 +123,15 @@ export class EpochLogs {
     const tips = [...known.values()].sort(
       (a, b) => b.epoch - a.epoch || b.incarnation - a.incarnation,
     );
+    // Invariant 2: what another record names was published, whatever became of its pieces since.
+    const named = new Set(tips.map((tip) => tip.previous.toString('hex')));
     for (const tip of tips) {
       const chain = chainTo(tip, known, base);
-      if (chain === undefined) continue;
+      if (chain === undefined) {
+        this.#log('warn', 'an epoch leads on from nothing that is known', { epoch: tip.epoch });
+        continue;
+      }
+      if (named.has(tip.id.toString('hex'))) return chain;
       if (await this.#verifies(tip, verifyTip)) return chain;
       this.#log('warn', 'an epoch was never published whole', { epoch: tip.epoch });
     }

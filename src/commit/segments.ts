@@ -34,7 +34,8 @@ export function* batchesOf(segments: Iterable<Segment>): Generator<Segment[]> {
   let batch: Segment[] = [];
   let bytes = 0;
   for (const segment of segments) {
-    const full = batch.length >= BATCH_SEGMENTS_MAX || bytes + segment.lengthBytes > BATCH_BYTES_MAX;
+    const full =
+      batch.length >= BATCH_SEGMENTS_MAX || bytes + segment.lengthBytes > BATCH_BYTES_MAX;
     if (full && batch.length > 0) {
       yield batch;
       batch = [];

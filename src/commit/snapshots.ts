@@ -10,6 +10,7 @@ import {
   type Head,
   listSnapshots,
   readSnapshot,
+  readSnapshotHeader,
   removeOldSnapshots,
   writeSnapshot,
 } from '../meta/mod.ts';
@@ -20,6 +21,14 @@ export interface SnapshotsOptions {
   tag: Buffer;
   committed: CommittedMeta;
   logs: EpochLogs;
+  log: Log;
+}
+
+/** Where the committed database is, and the folders with snapshots of it. */
+export interface CommittedSource {
+  path: string;
+  tag: Buffer;
+  folders: string[];
   log: Log;
 }
 
@@ -54,10 +63,11 @@ export class Snapshots {
 
   /** Gives a snapshot to disks whose log ends early: they were away, or are new. */
   async catchUp(): Promise<void> {
-    const epoch = this.#head().epoch;
+    const { epoch, recordId } = this.#head();
     const behind: [DiskId, DiskLog][] = [];
     for (const [id, log] of this.#options.logs.healthy) {
-      if ((log.head()?.epoch ?? 0) >= epoch) continue;
+      // The number alone does not tell: an epoch that was never published may have had it, too.
+      if (log.head()?.id.equals(recordId) === true) continue;
       const newest = (await listSnapshots(log.folder))[0];
       if ((newest?.epoch ?? -1) < epoch) behind.push([id, log]);
     }
@@ -73,7 +83,7 @@ export class Snapshots {
     try {
       for (const [id, log] of disks) {
         try {
-          if ((log.head()?.epoch ?? 0) <= epoch) await log.startNewFile((epoch + 1) as Epoch);
+          await log.startNewFile((epoch + 1) as Epoch);
           const header = { volumeTag: tag, epoch, incarnation, recordId };
           const { sizeBytes } = await writeSnapshot({ folder: log.folder, header, source });
           this.#lastBytes = sizeBytes;
@@ -103,34 +113,42 @@ export class Snapshots {
    * Opens the committed database at `path`; when it is missing or damaged, builds it from the newest snapshot that
    * verifies on any disk. Throws UNAVAILABLE when there is none.
    */
-  static async openCommitted(options: {
-    path: string;
-    tag: Buffer;
-    folders: string[];
-    log: Log;
-  }): Promise<CommittedMeta> {
+  static async openCommitted(options: CommittedSource): Promise<CommittedMeta> {
     const { path, log } = options;
     if (existsSync(path)) {
+      let committed: CommittedMeta | undefined;
       try {
-        const committed = new CommittedMeta(path);
+        committed = new CommittedMeta(path);
         committed.checkIntegrity();
         if (committed.head() !== undefined) return committed;
-        committed.close();
       } catch (error) {
         log('warn', 'committed metadata is rebuilt', { message: messageOf(error) });
       }
+      committed?.close();
     }
+    return Snapshots.rebuildCommitted(options);
+  }
+
+  /** Puts the newest snapshot that verifies in the place of the committed database at `path`. */
+  static async rebuildCommitted(options: CommittedSource): Promise<CommittedMeta> {
     await restore(options);
-    return new CommittedMeta(path);
+    return new CommittedMeta(options.path);
+  }
+
+  /** The epoch of the newest snapshot whose header can be read; 0 when there is none. */
+  static async newestEpoch(options: CommittedSource): Promise<number> {
+    const { tag, folders } = options;
+    const found = await Promise.all(folders.map((folder) => listSnapshots(folder)));
+    let newest = 0;
+    for (const { path } of found.flat()) {
+      const header = await readSnapshotHeader(path).catch(() => undefined);
+      if (header?.volumeTag.equals(tag) === true) newest = Math.max(newest, header.epoch);
+    }
+    return newest;
   }
 }
 
-async function restore(options: {
-  path: string;
-  tag: Buffer;
-  folders: string[];
-  log: Log;
-}): Promise<void> {
+async function restore(options: CommittedSource): Promise<void> {
   const { path, tag, folders, log } = options;
   const found = await Promise.all(folders.map((folder) => listSnapshots(folder)));
   const newestFirst = found.flat().sort((a, b) => b.epoch - a.epoch);

@@ -5,15 +5,21 @@ import { assert, DfsError, messageOf } from '../base/errors.ts';
 import { CHUNK_ID_BYTES, type ChunkId, type DiskId, type Epoch } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import { hashChunk, parseScheme, type Scheme, survives } from '../chunk/mod.ts';
-import { createPlacer, decodeDiskMap, type DiskMap, volumeTag } from '../diskmap/mod.ts';
-import { type CommittedMeta, decodeEpochRecordHeader, encodeEpochRecord, type Head, operationsOf } from '../meta/mod.ts';
+import { createPlacer, type DiskMap, decodeDiskMap, volumeTag } from '../diskmap/mod.ts';
+import {
+  type CommittedMeta,
+  decodeEpochRecordHeader,
+  encodeEpochRecord,
+  type Head,
+  operationsOf,
+} from '../meta/mod.ts';
 import { ChunkStore } from '../store/mod.ts';
 import { type Capture, CaptureReader } from './capture-reader.ts';
 import type { CommitBackend } from './committer.ts';
 import { EpochBuilder } from './epoch-builder.ts';
-import { EpochLogs } from './epoch-logs.ts';
+import { EpochLogs, type VerifyTip } from './epoch-logs.ts';
 import type { Segment } from './segments.ts';
-import { Snapshots } from './snapshots.ts';
+import { type CommittedSource, Snapshots } from './snapshots.ts';
 import { diskPaths, openVolumeDisk, type VolumeDisk } from './volume-disk.ts';
 
 export interface VolumeOptions {
@@ -108,20 +114,28 @@ export class Volume implements CommitBackend {
       disks: new Map(disks.map((disk) => [disk.entry.id, disk.buckets])),
       log,
     });
-    const usable = disks.flatMap((disk) => (disk.log ? [{ id: disk.entry.id, log: disk.log }] : []));
+    const usable = disks.flatMap((disk) =>
+      disk.log ? [{ id: disk.entry.id, log: disk.log }] : [],
+    );
     if (usable.length === 0) throw noDisk(disks);
     const logs = new EpochLogs(new Map(usable.map((disk) => [disk.id, disk.log])), log);
-    const committed = await Snapshots.openCommitted({
-      path: join(options.home, 'committed.sqlite'),
-      tag: volumeTag(volumeUuid),
-      folders: usable.map((disk) => disk.log.folder),
-      log,
-    });
-    const volume = new Volume({ options, map, disks, committed, chunks, logs });
-    await logs.replay(committed, (_header, body) => volume.#chunksVerify(body));
-    volume.#incarnation = Math.max(logs.newest().incarnation, volume.head.incarnation) + 1;
-    if (!readOnly) await volume.#snapshots.catchUp();
-    return volume;
+    try {
+      const source = {
+        path: join(options.home, 'committed.sqlite'),
+        tag: volumeTag(volumeUuid),
+        folders: usable.map((disk) => disk.log.folder),
+        log,
+      };
+      const committed = await openNewest(source, logs, chunks);
+      const volume = new Volume({ options, map, disks, committed, chunks, logs });
+      volume.#incarnation = Math.max(logs.newest().incarnation, volume.head.incarnation) + 1;
+      if (!readOnly) await volume.#snapshots.catchUp();
+      return volume;
+    } catch (error) {
+      await logs.close();
+      await chunks.close();
+      throw error;
+    }
   }
 
   get head(): VolumeHead {
@@ -134,19 +148,6 @@ export class Volume implements CommitBackend {
   /** Why a disk takes no metadata; undefined when it does. */
   logFailure(id: DiskId): string | undefined {
     return this.#logs.failure(id);
-  }
-
-  async #chunksVerify(body: Buffer): Promise<boolean> {
-    for (const op of operationsOf(body, 0 as Epoch)) {
-      if (op.kind !== 'chunk') continue;
-      const chunk = { id: op.chunk, scheme: parseScheme(op.scheme), chunkBytes: op.lengthBytes };
-      try {
-        await this.chunks.get(chunk);
-      } catch {
-        return false;
-      }
-    }
-    return true;
   }
 
   async store(segments: Segment[]): Promise<Uint8Array> {
@@ -210,7 +211,10 @@ export class Volume implements CommitBackend {
     const id = Buffer.from(order.chunk) as ChunkId;
     const row = this.committed.chunk(id);
     if (row === undefined) {
-      throw new DfsError('CORRUPT', `Cannot read chunk ${id.toString('hex')}: nothing is known of it`);
+      throw new DfsError(
+        'CORRUPT',
+        `Cannot read chunk ${id.toString('hex')}: nothing is known of it`,
+      );
     }
     const content = await this.chunks.get({
       id,
@@ -237,6 +241,44 @@ export class Volume implements CommitBackend {
     this.#epoch.close();
     this.committed.close();
   }
+}
+
+/** The committed database at the newest epoch that the disks have. */
+async function openNewest(
+  source: CommittedSource,
+  logs: EpochLogs,
+  chunks: ChunkStore,
+): Promise<CommittedMeta> {
+  const verifyTip: VerifyTip = (_header, body) => chunksVerify(chunks, body);
+  let committed = await Snapshots.openCommitted(source);
+  try {
+    await logs.replay(committed, verifyTip);
+    const newest = await Snapshots.newestEpoch(source);
+    if ((committed.head()?.epoch ?? 0) < newest) {
+      // A HOME older than its disks: their logs begin behind it, only a snapshot leads on.
+      source.log('warn', 'committed metadata is older than a snapshot', { epoch: newest });
+      committed.close();
+      committed = await Snapshots.rebuildCommitted(source);
+      await logs.replay(committed, verifyTip);
+    }
+    return committed;
+  } catch (error) {
+    committed.close();
+    throw error;
+  }
+}
+
+async function chunksVerify(chunks: ChunkStore, body: Buffer): Promise<boolean> {
+  for (const op of operationsOf(body, 0 as Epoch)) {
+    if (op.kind !== 'chunk') continue;
+    const chunk = { id: op.chunk, scheme: parseScheme(op.scheme), chunkBytes: op.lengthBytes };
+    try {
+      await chunks.get(chunk);
+    } catch {
+      return false;
+    }
+  }
+  return true;
 }
 
 function noDisk(disks: VolumeDisk[]): DfsError {
