@@ -4,107 +4,27 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { MIB } from '../../src/base/limits.ts';
-import { kill9, Program, run, until } from '../harness/processes.ts';
+import { check, Load } from '../harness/load.ts';
+import { kill9, until } from '../harness/processes.ts';
 import { Dice, seedOf } from '../harness/seed.ts';
 import { canMount, TestVolume } from '../harness/volume.ts';
 
 const KILLS = Number(process.env.DFS_KILLS ?? 20);
-const ROLES = ['append', 'names', 'wal', 'delete', 'mapped', 'truncate'] as const;
+const ROLES = [
+  'append',
+  'names',
+  'wal',
+  'delete',
+  'mapped',
+  'truncate',
+  'blocks-1',
+  'blocks-2',
+  'blocks-3',
+];
 const PAUSE_MS = 700;
 /** About how long a daemon takes to take over. */
 const TAKEOVER_MS = 400;
 const FILE = 'test/crash/kill.test.ts';
-
-/** Writers at work on one volume. */
-class Load {
-  readonly #volume: TestVolume;
-  readonly #writers = new Map<string, Program>();
-  #committing = true;
-  readonly #commits: Promise<void>;
-  committed = 0;
-
-  constructor(volume: TestVolume, roles: readonly string[]) {
-    this.#volume = volume;
-    for (const role of roles) {
-      this.#writers.set(role, new Program('writers.py', [role, this.folder(role)]));
-    }
-    this.#commits = this.#commitAlways();
-  }
-
-  folder(role: string): string {
-    return join(this.#volume.mountPoint, role);
-  }
-
-  /** Commits one after the other; while a daemon starts there is nobody to ask. */
-  async #commitAlways(): Promise<void> {
-    while (this.#committing) {
-      try {
-        await this.#volume.commit();
-        this.committed++;
-      } catch {
-        await pause(20);
-      }
-    }
-  }
-
-  /** Resolves when every writer has begun. */
-  async started(): Promise<void> {
-    await Promise.all([...this.#writers.values()].map((writer) => writer.next()));
-  }
-
-  get ended(): string[] {
-    return [...this.#writers].filter(([, writer]) => writer.isOver).map(([role]) => role);
-  }
-
-  /** Ends the writers, each of which checks what is there; the numbers of their steps. */
-  async finish(): Promise<Map<string, number>> {
-    this.#committing = false;
-    await this.#commits;
-    const counts = new Map<string, number>();
-    for (const [role, writer] of this.#writers) {
-      const { count, longest } = await writer.finish();
-      if (process.env.DFS_VERBOSE) console.log({ role, count, longest });
-      counts.set(role, count as number);
-    }
-    return counts;
-  }
-
-  /** For writers that lose their mount: the steps each was sure of. */
-  async lastWords(): Promise<Map<string, number>> {
-    this.#committing = false;
-    const counts = new Map<string, number>();
-    for (const [role, writer] of this.#writers) {
-      let done = 0;
-      for (;;) {
-        try {
-          done = (await writer.next(30_000)).done as number;
-        } catch {
-          break;
-        }
-      }
-      counts.set(role, done);
-      await writer.end();
-    }
-    await this.#commits;
-    return counts;
-  }
-
-  async end(): Promise<void> {
-    this.#committing = false;
-    await Promise.all([...this.#writers.values()].map((writer) => writer.end()));
-  }
-}
-
-async function check(
-  volume: TestVolume,
-  counts: Map<string, number>,
-  slack: number,
-): Promise<void> {
-  for (const [role, count] of counts) {
-    const folder = join(volume.mountPoint, role);
-    await run('writers.py', ['check', role, folder, String(count), String(count + slack)]);
-  }
-}
 
 /** Mutations each daemon answers before it dies with one carried out and not answered. */
 const DIE_AFTER = [7, 0, 12, 3, 0, 0, 26, 5, 1, 9, 31, 2, 14, 0, 1, 0, 19, 4, 8, 23, 6, 11, 0, 3];
@@ -115,7 +35,7 @@ describe.skipIf(!canMount)('kill -9 under load', () => {
   let load: Load | undefined;
 
   beforeEach(async () => {
-    volume = await TestVolume.create({ cacheBytes: 256 * MIB });
+    volume = await TestVolume.create({ cacheBytes: 64 * MIB });
   });
 
   afterEach(async ({ task }) => {

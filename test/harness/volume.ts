@@ -38,6 +38,13 @@ export interface VolumeOptions {
   cacheBytes?: number;
 }
 
+export interface MountOptions {
+  mode?: 'weak' | 'strong';
+  readOnly?: boolean;
+  /** Of supervisor and daemons, beside what this process has. */
+  env?: NodeJS.ProcessEnv;
+}
+
 /**
  * A volume in a temporary folder, with everything a test does to it. Whatever happens, dispose()
  * and the end of the test's process leave no mount, no process and no file.
@@ -84,11 +91,12 @@ export class TestVolume {
     return path;
   }
 
-  async mount(options: { readOnly?: boolean; env?: NodeJS.ProcessEnv } = {}): Promise<void> {
+  async mount(options: MountOptions = {}): Promise<void> {
     const log = openSync(homePaths(this.home).log, 'a');
     const argument = JSON.stringify({
       home: this.home,
       mountPoint: this.mountPoint,
+      mode: options.mode ?? 'weak',
       readOnly: options.readOnly ?? false,
       verbose: true,
     });

@@ -237,8 +237,76 @@ class Pair:
         assert found[1] == found[0][:data * RECORD]
 
 
+class Blocks:
+    """
+    Overwrites blocks of a large file, whole or in part, and reads others past the kernel's cache:
+    several of them are more than a small cache holds.
+    """
+
+    BLOCK, COUNT, HEAD = 4096, 8000, 100
+
+    def __init__(self, folder):
+        self.fd = os.open(f"{folder}/blocks", os.O_RDWR | os.O_CREAT, 0o644)
+        for first in range(0, self.COUNT, 250):
+            os.pwrite(self.fd, b"".join(map(self.block, range(-first - 1, -first - 251, -1))),
+                      first * self.BLOCK)
+        # Head and rest of each block, by the step that wrote them.
+        self.heads = [-1 - at for at in range(self.COUNT)]
+        self.rests = list(self.heads)
+
+    @classmethod
+    def block(cls, n):
+        return b"%15d " % n * (cls.BLOCK // 16)
+
+    @classmethod
+    def place(cls, n):
+        return n * 2654435761 % (1 << 32) % cls.COUNT
+
+    @classmethod
+    def apply(cls, n, heads, rests):
+        heads[cls.place(n)] = n
+        if n % 3:
+            rests[cls.place(n)] = n
+
+    def step(self, n):
+        data = self.block(n)[:None if n % 3 else self.HEAD]
+        assert os.pwrite(self.fd, data, self.place(n) * self.BLOCK) == len(data)
+        self.apply(n, self.heads, self.rests)
+        at = self.place(n * 31 + 7)
+        os.posix_fadvise(self.fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        found = os.pread(self.fd, self.BLOCK, at * self.BLOCK)
+        assert found == self.mixed(self.heads[at], self.rests[at]), (n, at, found[:20], found[-20:])
+
+    @classmethod
+    def mixed(cls, head, rest):
+        return cls.block(head)[:cls.HEAD] + cls.block(rest)[cls.HEAD:]
+
+    @classmethod
+    def check(cls, folder, at_least, at_most):
+        heads = [-1 - at for at in range(cls.COUNT)]
+        rests = list(heads)
+        for n in range(at_least):
+            cls.apply(n, heads, rests)
+        with open(f"{folder}/blocks", "rb") as blocks:
+            for at in range(cls.COUNT):
+                found = blocks.read(cls.BLOCK)
+                head, rest = int(found[:15]), int(found[-16:])
+                assert head == heads[at] or cls.is_later(head, at, at_least, at_most), (at, head)
+                assert rest == rests[at] or cls.is_later(rest, at, at_least, at_most), (at, rest)
+                assert found == cls.mixed(head, rest), at
+
+    @classmethod
+    def is_later(cls, n, at, at_least, at_most):
+        return at_least <= n < at_most and cls.place(n) == at
+
+
 ROLES = {"pair": Pair, "append": Appender, "names": Names, "wal": LedgerWal,
-         "delete": LedgerDelete, "mapped": Mapped, "truncate": Truncator}
+         "delete": LedgerDelete, "mapped": Mapped, "truncate": Truncator, "blocks": Blocks}
+
+
+def role_of(name):
+    """`wal-2` is another program of role `wal`."""
+    return ROLES[name.split("-")[0]]
 
 
 def say(fact):
@@ -251,7 +319,7 @@ def say(fact):
 
 def work(role, folder):
     os.mkdir(folder)
-    writer = ROLES[role](folder)
+    writer = role_of(role)(folder)
     n, said = 0, 0.0
     longest = 0.0
     say({"done": 0})
@@ -268,12 +336,12 @@ def work(role, folder):
         if time.monotonic() - said > SAY_EVERY:
             said = time.monotonic()
             say({"done": n})
-    ROLES[role].check(folder, n, n)
+    role_of(role).check(folder, n, n)
     say({"role": role, "count": n, "longest": round(longest, 3)})
 
 
 if sys.argv[1] == "check":
-    ROLES[sys.argv[2]].check(sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
+    role_of(sys.argv[2]).check(sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
     say({"checked": sys.argv[2]})
 else:
     work(sys.argv[1], sys.argv[2])
