@@ -1,5 +1,6 @@
 import {
   EEXIST,
+  EFBIG,
   EINVAL,
   EIO,
   EISDIR,
@@ -13,7 +14,6 @@ import {
   ENXIO,
   EOPNOTSUPP,
   EROFS,
-  EFBIG,
   type NegativeErrno,
 } from '../base/errno.ts';
 import { DfsError, InvariantError, messageOf } from '../base/errors.ts';
@@ -47,7 +47,7 @@ import type {
   StatFs,
   Vfs,
 } from './vfs-interface.ts';
-import { checkSetXattr, COMMIT_XATTR, listXattrs } from './xattrs.ts';
+import { COMMIT_XATTR, checkSetXattr, listXattrs } from './xattrs.ts';
 
 const RENAME_NOREPLACE = 1;
 const RENAME_EXCHANGE = 2;
@@ -199,20 +199,20 @@ export class FileSystem implements Vfs {
     const folder = this.#meta.inode(wanted.parent);
     if (folder === undefined || folder.nlink === 0) return -ENOENT;
     const isTaken =
-      options.isNew !== true &&
-      this.#meta.state.lookup(wanted.parent, wanted.name) !== undefined;
+      options.isNew !== true && this.#meta.state.lookup(wanted.parent, wanted.name) !== undefined;
     if (isTaken) return -EEXIST;
     const isFolderWanted = (wanted.mode & S_IFMT) === S_IFDIR;
     if (isFolderWanted && folder.nlink >= NLINK_MAX) return -EMLINK;
     const inherits = (folder.mode & S_ISGID) !== 0;
-    const ino = this.#meta.allocateIno();
+    const ino = this.#allocateIno();
+    if (ino < 0) return ino;
     const failed = this.#run(
       [
         {
           kind: 'create',
           parent: wanted.parent,
           name: wanted.name,
-          ino,
+          ino: ino as Ino,
           mode: inherits && isFolderWanted ? wanted.mode | S_ISGID : wanted.mode,
           uid: context.uid,
           gid: inherits ? folder.gid : context.gid,
@@ -224,7 +224,16 @@ export class FileSystem implements Vfs {
       context,
       ino,
     );
-    return failed !== 0 ? failed : this.#told(ino);
+    return failed !== 0 ? failed : this.#told(ino as Ino);
+  }
+
+  #allocateIno(): Ino | NegativeErrno {
+    if (this.#options.readOnly) return -EROFS;
+    try {
+      return this.#meta.allocateIno();
+    } catch (error) {
+      return this.#errno(error, 'create');
+    }
   }
 
   unlink(context: RequestContext, parent: Ino, name: Buffer): NegativeErrno | 0 {
@@ -260,9 +269,9 @@ export class FileSystem implements Vfs {
     const to = this.#meta.state.lookup(newParent, newName);
     if (from === undefined || (exchange && to === undefined)) return -ENOENT;
     if (this.#meta.inode(newParent)?.nlink === 0) return -ENOENT;
+    if (to !== undefined && flags & RENAME_NOREPLACE) return exchange ? -EINVAL : -EEXIST;
+    if (to?.ino === from.ino) return 0;
     if (to !== undefined && !exchange) {
-      if (flags & RENAME_NOREPLACE) return -EEXIST;
-      if (to.ino === from.ino) return 0;
       const fromFolder = from.type === S_IFDIR >>> 12;
       const toFolder = to.type === S_IFDIR >>> 12;
       if (fromFolder && !toFolder) return -ENOTDIR;
@@ -326,7 +335,9 @@ export class FileSystem implements Vfs {
     const inode = this.#meta.inode(ino);
     if (inode === undefined) return -ENOENT;
     const result = this.#cache.read(inode, offset, length, into, at);
-    return typeof result === 'number' ? result : result.catch((error: unknown) => this.#errno(error, 'read'));
+    return typeof result === 'number'
+      ? result
+      : result.catch((error: unknown) => this.#errno(error, 'read'));
   }
 
   write(

@@ -23,8 +23,13 @@ export function listFolder(
     if (!sink(Buffer.from('..'), folder.parent, FOLDER_TYPE, COOKIE_DOTDOT, undefined)) return;
   }
   let behind = cookie < COOKIE_BASE ? -1 : cookie - COOKIE_BASE;
-  for (;;) {
-    const batch = meta.state.entries(folder.ino, behind, BATCH);
+  for (let limit = BATCH; ; ) {
+    const read = meta.state.entries(folder.ino, behind, limit);
+    const isLast = read.length < limit;
+    // Names that share the last hash may go on behind the limit: they wait for the next batch.
+    const last = read.at(-1)?.[0];
+    const batch = isLast ? read : read.filter(([hash]) => hash !== last);
+    limit = batch.length > 0 ? BATCH : limit * 2;
     for (const [index, [hash, name, ino, type]] of batch.entries()) {
       // Names with equal hashes share the cookie of the hash before, so that none is skipped by a later call.
       const next = batch[index + 1];
@@ -34,7 +39,7 @@ export function listFolder(
       if (!sink(name, ino, type, resume + COOKIE_BASE, inode)) return;
       behind = resume;
     }
-    if (batch.length < BATCH) return;
-    behind = batch[batch.length - 1]?.[0] ?? behind;
+    if (isLast) return;
+    behind = batch.at(-1)?.[0] ?? behind;
   }
 }

@@ -1,3 +1,4 @@
+import { InvariantError } from '../base/errors.ts';
 import type { Ino } from '../base/ids.ts';
 import type { LiveMeta } from '../meta/mod.ts';
 
@@ -54,6 +55,11 @@ export class Orphans {
     const gone = [...new Set(queue)].filter((ino) => this.#meta.inode(ino)?.nlink === 0);
     if (gone.length === 0) return;
     for (const ino of gone) this.#dropData(ino);
-    this.#meta.run(gone.map((ino) => ({ kind: 'reap', ino })));
+    try {
+      this.#meta.run(gone.map((ino) => ({ kind: 'reap', ino })));
+    } catch (error) {
+      if (error instanceof InvariantError) throw error;
+      // A full device: they stay orphans until the next mount (invariant 3).
+    }
   }
 }

@@ -69,7 +69,13 @@ export interface OpenResult {
  */
 export type EntrySink = (name: Buffer, ino: Ino, type: number, cookie: number) => boolean;
 /** As {@link EntrySink}, with attributes; undefined for "." and "..", of which the kernel counts no lookup. */
-export type EntryPlusSink = (name: Buffer, ino: Ino, type: number, cookie: number, attr: Attr | undefined) => boolean;
+export type EntryPlusSink = (
+  name: Buffer,
+  ino: Ino,
+  type: number,
+  cookie: number,
+  attr: Attr | undefined,
+) => boolean;
 
 type Reply<T> = T | NegativeErrno | Promise<T | NegativeErrno>;
 type Done = Reply<0>;
@@ -90,26 +96,57 @@ export interface Vfs {
   readlink(ino: Ino): Reply<Buffer>;
   symlink(context: RequestContext, parent: Ino, name: Buffer, target: Buffer): Reply<Attr>;
   /** Any type but a folder; rdev for devices. */
-  mknod(context: RequestContext, parent: Ino, name: Buffer, mode: number, rdev: number): Reply<Attr>;
+  mknod(
+    context: RequestContext,
+    parent: Ino,
+    name: Buffer,
+    mode: number,
+    rdev: number,
+  ): Reply<Attr>;
   mkdir(context: RequestContext, parent: Ino, name: Buffer, mode: number): Reply<Attr>;
   unlink(context: RequestContext, parent: Ino, name: Buffer): Done;
   rmdir(context: RequestContext, parent: Ino, name: Buffer): Done;
   /** flags: RENAME_NOREPLACE 1, RENAME_EXCHANGE 2. */
-  rename(context: RequestContext, parent: Ino, name: Buffer, newParent: Ino, newName: Buffer, flags: number): Done;
+  rename(
+    context: RequestContext,
+    parent: Ino,
+    name: Buffer,
+    newParent: Ino,
+    newName: Buffer,
+    flags: number,
+  ): Done;
   link(context: RequestContext, ino: Ino, newParent: Ino, newName: Buffer): Reply<Attr>;
   /** Opens an existing file; flags are open(2)'s. */
   open(context: RequestContext, ino: Ino, flags: number): Reply<OpenResult>;
   /** mknod of a regular file and open in one step. With O_EXCL absent an existing file is opened. */
-  create(context: RequestContext, parent: Ino, name: Buffer, mode: number, flags: number): Reply<{ attr: Attr; open: OpenResult }>;
+  create(
+    context: RequestContext,
+    parent: Ino,
+    name: Buffer,
+    mode: number,
+    flags: number,
+  ): Reply<{ attr: Attr; open: OpenResult }>;
   /** What opens created before: once per successful open, when the last descriptor is gone. */
   release(ino: Ino, flags: number): void;
   /**
    * Reads up to `length` bytes at `offset`. Synchronous: writes them into `into` at `at` and returns the count, short
    * only at the end of the file. Otherwise a promise of a buffer of its own.
    */
-  read(ino: Ino, offset: number, length: number, into: Buffer, at: number): number | Promise<Buffer | NegativeErrno>;
+  read(
+    ino: Ino,
+    offset: number,
+    length: number,
+    into: Buffer,
+    at: number,
+  ): number | Promise<Buffer | NegativeErrno>;
   /** Writes all of `data` or fails; `killSuidGid` as in {@link AttrChange}. Resolves to the count written. */
-  write(context: RequestContext, ino: Ino, offset: number, data: Buffer, killSuidGid: boolean): number | Promise<number>;
+  write(
+    context: RequestContext,
+    ino: Ino,
+    offset: number,
+    data: Buffer,
+    killSuidGid: boolean,
+  ): number | Promise<number>;
   /** close(2) of one descriptor. */
   flush(ino: Ino): Done;
   fsync(ino: Ino, dataOnly: boolean): Done;

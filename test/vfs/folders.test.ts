@@ -1,0 +1,109 @@
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { ROOT_INO } from '../../src/base/ids.ts';
+import { LiveMeta } from '../../src/meta/mod.ts';
+import { listFolder } from '../../src/vfs/folders.ts';
+
+/** How many different hashes names have here. */
+const hashes = vi.hoisted(() => ({ count: 2 ** 30 }));
+vi.mock(import('../../src/meta/name-hash.ts'), async (original) => {
+  const { nameHash } = await original();
+  return { nameHash: (name: Uint8Array) => nameHash(name) % hashes.count };
+});
+
+beforeEach(() => {
+  hashes.count = 2 ** 30;
+});
+
+function folderWith(count: number): LiveMeta {
+  const live = new LiveMeta(':memory:');
+  onTestFinished(() => live.close());
+  live.state.format({ uid: 0, gid: 0, time: { sec: 1, nsec: 0 } });
+  for (let index = 0; index < count; index++) add(live, `f${index}`);
+  return live;
+}
+
+function add(live: LiveMeta, name: string): void {
+  const owner = { mode: 0o100644, uid: 0, gid: 0, rdev: 0, target: Buffer.alloc(0) };
+  const time = { sec: 2, nsec: 0 };
+  const place = { parent: ROOT_INO, name: Buffer.from(name), ino: live.allocateIno() };
+  live.run([{ kind: 'create', ...place, ...owner, time }]);
+}
+
+function remove(live: LiveMeta, name: string): void {
+  const time = { sec: 3, nsec: 0 };
+  live.run([{ kind: 'unlink', parent: ROOT_INO, name: Buffer.from(name), time }]);
+}
+
+/** Lists the root with replies of `size` entries; `between` is called after each. */
+function list(live: LiveMeta, size: number, between: (call: number) => void = () => {}): string[] {
+  const names: string[] = [];
+  let cookie = 0;
+  for (let call = 0; ; call++) {
+    let room = size;
+    const before = names.length;
+    listFolder(live, { ino: ROOT_INO, parent: ROOT_INO }, cookie, (name, _ino, _type, next) => {
+      if (room-- === 0) return false;
+      names.push(name.toString('latin1'));
+      cookie = next;
+      return true;
+    });
+    if (names.length === before) return names;
+    expect(call).toBeLessThan(5000);
+    between(call);
+  }
+}
+
+function all(count: number): Set<string> {
+  return new Set(['.', '..', ...Array.from({ length: count }, (_, index) => `f${index}`)]);
+}
+
+describe('listFolder()', () => {
+  test.each([1, 2, 7, 127, 128, 129, 1000])('has every name once in replies of %i', (size) => {
+    const names = list(folderWith(300), size);
+    expect(names).toHaveLength(302);
+    expect(new Set(names)).toEqual(all(300));
+    expect(names.slice(0, 2)).toEqual(['.', '..']);
+  });
+
+  test('names the folders themselves, without attributes', () => {
+    const live = folderWith(1);
+    const seen: unknown[] = [];
+    listFolder(live, { ino: ROOT_INO, parent: ROOT_INO }, 0, (name, ino, type, _next, attr) => {
+      seen.push([name.toString(), ino, type, attr?.ino]);
+      return true;
+    });
+    expect(seen).toEqual([
+      ['.', 1, 4, undefined],
+      ['..', 1, 4, undefined],
+      ['f0', 2, 8, 2],
+    ]);
+  });
+
+  test('keeps its place while names come and go', () => {
+    const live = folderWith(200);
+    const names = list(live, 10, (call) => {
+      add(live, `new-${call}`);
+      remove(live, `f${199 - call}`);
+    });
+    expect(new Set(names).size).toBe(names.length);
+    for (let index = 0; index < 170; index++) expect(names).toContain(`f${index}`);
+  });
+
+  // Names of one hash share a place: a reply that ends among them may bring some of them twice.
+  test.each([
+    { count: 300, different: 100, size: 20 },
+    { count: 300, different: 7, size: 100 },
+    { count: 400, different: 1, size: 1000 },
+    { count: 129, different: 3, size: 130 },
+  ])('skips none of $count names with $different hashes', ({ count, different, size }) => {
+    hashes.count = different;
+    const live = folderWith(count);
+    expect(new Set(list(live, size))).toEqual(all(count));
+    for (let index = 0; index < count; index++) {
+      expect(live.state.lookup(ROOT_INO, Buffer.from(`f${index}`))).toBeDefined();
+    }
+    remove(live, 'f5');
+    expect(live.state.lookup(ROOT_INO, Buffer.from('f5'))).toBeUndefined();
+    expect(live.state.lookup(ROOT_INO, Buffer.from('f6'))).toBeDefined();
+  });
+});
