@@ -1,6 +1,6 @@
-import { realpathSync, statSync } from 'node:fs';
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
-import { isAbsolute, relative, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { DfsError } from '../base/errors.ts';
 import { MIB } from '../base/limits.ts';
 
@@ -11,10 +11,22 @@ const FREE_BYTES_MIN: number = 64 * MIB;
 export function existingFolder(path: string, what: string): string {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) {
-    throw new DfsError('BAD_ARGUMENT', `Cannot use ${what} ${path}: there is no such folder; make it first`);
+    throw new DfsError(
+      'BAD_ARGUMENT',
+      `Cannot use ${what} ${path}: there is no such folder; make it first`,
+    );
   }
-  if (!stat.isDirectory()) throw new DfsError('BAD_ARGUMENT', `Cannot use ${what} ${path}: it is not a folder`);
+  if (!stat.isDirectory())
+    throw new DfsError('BAD_ARGUMENT', `Cannot use ${what} ${path}: it is not a folder`);
   return realpathSync(path);
+}
+
+/** A path without symlinks, as far as it exists: HOME may not yet. */
+function realPath(path: string): string {
+  const absolute = resolve(path);
+  if (existsSync(absolute)) return realpathSync(absolute);
+  const parent = dirname(absolute);
+  return parent === absolute ? absolute : join(realPath(parent), basename(absolute));
 }
 
 /** Throws BAD_ARGUMENT when two of the folders are the same or one lies in another. */
@@ -24,7 +36,10 @@ export function checkApart(folders: { path: string; what: string }[]): void {
       const same = isSameFolder(a.path, b.path);
       if (!same && !contains(a.path, b.path) && !contains(b.path, a.path)) continue;
       const how = same ? 'is the same folder as' : 'overlaps with';
-      throw new DfsError('BAD_ARGUMENT', `Cannot use ${b.what} ${b.path}: it ${how} ${a.what} ${a.path}`);
+      throw new DfsError(
+        'BAD_ARGUMENT',
+        `Cannot use ${b.what} ${b.path}: it ${how} ${a.what} ${a.path}`,
+      );
     }
   }
 }
@@ -36,8 +51,8 @@ function isSameFolder(a: string, b: string): boolean {
 }
 
 function contains(outer: string, inner: string): boolean {
-  const way = relative(resolve(outer), resolve(inner));
-  return way !== '' && !way.startsWith('..') && !isAbsolute(way);
+  const way = relative(realPath(outer), realPath(inner));
+  return way !== '' && way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }
 
 /** Size of a disk's file system in bytes; NO_SPACE when it is full. */
