@@ -1,5 +1,5 @@
 import type { MessagePort, Worker } from 'node:worker_threads';
-import { DfsError, ERROR_CODES, type ErrorCode } from '../base/errors.ts';
+import { DfsError, ERROR_CODES, type ErrorCode, InvariantError } from '../base/errors.ts';
 
 /** Either end of a thread's message channel. */
 export type Channel = Pick<MessagePort | Worker, 'postMessage' | 'on'>;
@@ -50,8 +50,9 @@ export class Rpc {
     }
     const call = this.#next++;
     return new Promise<T>((resolve, reject) => {
-      this.#waiting.set(call, { resolve, reject });
+      // What cannot be copied throws here, and nobody waits for it then.
       this.#channel.postMessage({ call, method, argument } satisfies Call);
+      this.#waiting.set(call, { resolve, reject });
     });
   }
 
@@ -63,15 +64,13 @@ export class Rpc {
   }
 
   async #serve({ call, method, argument }: Call): Promise<void> {
-    let answer: Answer;
     try {
       const handler = this.#handlers[method];
       if (handler === undefined) throw new DfsError('INVARIANT', `no method ${method}`);
-      answer = { answer: call, result: await handler(argument as never) };
+      this.#channel.postMessage({ answer: call, result: await handler(argument as never) });
     } catch (error) {
-      answer = { answer: call, error: packError(error) };
+      this.#channel.postMessage({ answer: call, error: packError(error) } satisfies Answer);
     }
-    this.#channel.postMessage(answer);
   }
 
   #answered({ answer, result, error }: Answer): void {
@@ -102,5 +101,6 @@ export function packError(error: unknown): PackedError & { code: ErrorCode } {
 /** What {@link packError} packed. */
 export function unpackError(packed: PackedError): DfsError {
   const code = ERROR_CODES.find((known) => known === packed.code) ?? 'IO';
+  if (code === 'INVARIANT') return new InvariantError(packed.message);
   return new DfsError(code, packed.message, { details: packed.details });
 }
