@@ -44,7 +44,7 @@ export class Receipts {
   }
 
   of(ino: Ino): Receipt {
-    const { meta, cache, committer, scheme } = this.#options;
+    const { cache, committer, scheme } = this.#options;
     const { committedEpoch, failure, running } = committer.status;
     const waiting = { dirty: 0, frozen: 0, pending: false, behindCut: false };
     if (!committer.isClean) this.#collect(ino, waiting);
@@ -52,10 +52,15 @@ export class Receipts {
     const isCached = waiting.dirty > 0 || (waiting.pending && !isInCut);
     const oldest = cache.oldestDirtyMs;
     return {
-      state: isCached ? 'cached' : waiting.frozen > 0 || waiting.pending ? 'committing' : 'committed',
+      state: isCached
+        ? 'cached'
+        : waiting.frozen > 0 || waiting.pending
+          ? 'committing'
+          : 'committed',
       epoch: committedEpoch,
       bytesLeft: waiting.dirty + waiting.frozen,
-      oldestUncommittedMs: oldest === undefined || meta.pendingOps === 0 ? undefined : Date.now() - oldest,
+      oldestUncommittedMs:
+        oldest === undefined || cache.dirtyBytes === 0 ? undefined : Date.now() - oldest,
       scheme: scheme(),
       failure,
     };
