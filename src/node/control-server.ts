@@ -6,6 +6,7 @@ import type { Log } from '../base/log.ts';
 import type { OperationCount } from '../fuse/mod.ts';
 import type { LiveVolume } from './live-volume.ts';
 import { packError } from './rpc.ts';
+import { socketAddress } from './socket-path.ts';
 import { liveStatus } from './status.ts';
 
 export interface ControlOptions {
@@ -33,6 +34,7 @@ export class ControlServer {
   readonly #options: ControlOptions;
   readonly #server: Server;
   readonly #routes: Record<string, Route>;
+  #releaseAddress: () => void = () => undefined;
 
   constructor(options: ControlOptions) {
     this.#options = options;
@@ -57,9 +59,11 @@ export class ControlServer {
   async listen(): Promise<void> {
     const { socket } = this.#options;
     rmSync(socket, { force: true });
+    const { address, close } = socketAddress(socket);
+    this.#releaseAddress = close;
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
-      this.#server.listen(socket, resolve);
+      this.#server.listen(address, resolve);
     });
     chmodSync(socket, 0o600);
   }
@@ -109,6 +113,7 @@ export class ControlServer {
   async close(): Promise<void> {
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
+    this.#releaseAddress();
     rmSync(this.#options.socket, { force: true });
   }
 }

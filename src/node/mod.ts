@@ -13,5 +13,6 @@ export type { Receipt } from './receipts.ts';
 export { type RecoverReport, type RecoverRequest, recoverVolume } from './recover.ts';
 export { packError, unpackError } from './rpc.ts';
 export type { SchemeChoice } from './scheme-choice.ts';
+export { socketAddress } from './socket-path.ts';
 export type { StatusReport } from './status.ts';
 export { type DiskReport, survivesWords } from './volume-report.ts';

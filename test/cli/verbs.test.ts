@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -211,6 +212,79 @@ test('umount --now leaves in the cache what the next mount finds there', async (
   await scene.mounted();
   expect(await must(['cat', join(scene.mount, 'file')])).toBe('hello\n');
   expect(await facts('umount', scene.mount)).toMatchObject({ epoch: 1, dirtyBytes: 0 });
+});
+
+test('umount stays mounted when the commit fails, says why, and mentions --now', async () => {
+  await scene.init('ec:2+1');
+  rmSync(scene.disks[2] ?? '', { recursive: true });
+  await facts('mount', scene.home, scene.mount);
+  const file = join(scene.mount, 'file');
+  await must(['sh', '-c', `echo hello > ${file}`]);
+  for (const verb of ['commit', 'umount']) {
+    const { status, stdout, stderr } = await dfsctl(verb, scene.mount);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toMatch(/^dfsctl: Cannot [^\n]*ec:2\+1 takes 3 disks, 2 can be used[^\n]*\n$/);
+    expect(stderr.includes('"--now"')).toBe(verb === 'umount');
+  }
+  expect(await must(['cat', file])).toBe('hello\n');
+  const { receipts } = await facts<Committed>('commit', '--status', file);
+  expect(receipts[0]).toMatchObject({ state: 'cached', failure: containing('disk 3 is missing') });
+  expect(await facts<StatusReport>('status', scene.mount)).toMatchObject({ health: 'failing' });
+  await facts('umount', scene.mount, '--now');
+  await facts('mount', scene.home, scene.mount, '--read-only');
+  expect(await must(['cat', file])).toBe('hello\n');
+  const refused = await dfsctl('commit', file);
+  expect(refused).toMatchObject({ status: 1, stderr: containing('mounted read-only') });
+  await facts('umount', scene.mount);
+});
+
+test('commit goes on when the daemon is killed in the middle', async () => {
+  await scene.init();
+  await scene.mounted();
+  const file = join(scene.mount, 'file');
+  const hash = await fill(file, 100);
+  const committing = facts<Committed>('commit', file);
+  await new Promise((resolve) => setTimeout(resolve, 250));
+  process.kill(Math.max(...scene.servers()), 'SIGKILL');
+  expect((await committing).receipts).toMatchObject([{ state: 'committed', bytesLeft: 0 }]);
+  expect(await hashOf(file)).toBe(hash);
+});
+
+test('a HOME whose socket has too long a name for an address works as any other', async () => {
+  const home = scene.path('x'.repeat(120), 'home');
+  await facts('init', home, ...scene.diskOptions(1, 2, 3), '--bucket-size=64MiB');
+  await facts('mount', home, scene.mount);
+  expect(await facts<StatusReport>('status', scene.mount)).toMatchObject({ home });
+  await facts('umount', scene.mount);
+});
+
+test('Ctrl-C ends mount --foreground: refused while it is busy, forced the second time', async () => {
+  await scene.init();
+  const tool = join(import.meta.dirname, '../../bin/dfsctl');
+  const args = [tool, 'mount', scene.home, scene.mount, '--foreground'];
+  const staying = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const said = (text: string): Promise<void> =>
+    new Promise((resolve) => {
+      for (const stream of [staying.stdout, staying.stderr]) {
+        stream.on('data', (part: Buffer) => part.toString().includes(text) && resolve());
+      }
+    });
+  await said('Mounted');
+  // It says when it stands in the mount.
+  const user = spawn('sh', ['-c', `cd ${scene.mount} && echo in && exec sleep 100`]);
+  await new Promise((resolve) => user.stdout.once('data', resolve));
+  const ended = new Promise((resolve) => staying.once('exit', resolve));
+  try {
+    const refused = said('Ctrl-C again');
+    staying.kill('SIGINT');
+    await refused;
+    expect(isMounted(scene.mount)).toBe(true);
+    staying.kill('SIGINT');
+    expect(await ended).toBe(0);
+    expect(isMounted(scene.mount)).toBe(false);
+  } finally {
+    user.kill('SIGKILL');
+  }
 });
 
 test('a dead mount is detached by umount, and by mount', async () => {

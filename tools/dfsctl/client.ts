@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs';
 import { Client, type Dispatcher } from 'undici';
 import { DfsError, messageOf } from '../../src/base/errors.ts';
-import { homePaths, lockHome, unpackError } from '../../src/node/mod.ts';
+import { homePaths, lockHome, socketAddress, unpackError } from '../../src/node/mod.ts';
 
 const CONNECT_TIMEOUT_MS = 5000;
 /** While a call runs the daemon says something from time to time. */
@@ -17,11 +17,14 @@ type Line<P, T> = { progress: P | null } | { done: T } | { error: Packed };
 export class ControlClient {
   readonly #client: Client;
   readonly #home: string;
+  readonly #releaseAddress: () => void;
 
   constructor(home: string) {
     this.#home = home;
+    const { address, close } = socketAddress(homePaths(home).socket);
+    this.#releaseAddress = close;
     this.#client = new Client('http://localhost', {
-      socketPath: homePaths(home).socket,
+      socketPath: address,
       connectTimeout: CONNECT_TIMEOUT_MS,
       headersTimeout: SILENCE_MAX_MS,
       bodyTimeout: SILENCE_MAX_MS,
@@ -80,6 +83,7 @@ export class ControlClient {
 
   async close(): Promise<void> {
     await this.#client.destroy();
+    this.#releaseAddress();
   }
 }
 

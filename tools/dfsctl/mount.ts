@@ -65,14 +65,17 @@ async function mount(homeName: string, mountName: string, options: MountOptions)
   const running = await startMount(request).catch((error: unknown) => {
     throw withRootHint(error);
   });
+  // Ctrl-C must unmount from the moment on that somebody can know of the mount.
+  const end =
+    options.foreground === true ? stay(running, { home, mountPoint }) : Promise.resolve(undefined);
   const mode = options.mode ?? config.mode;
   const how = `${mode} mode${readOnly ? ', read-only' : ''}`;
   printFacts(options, { home, mountPoint, mode, readOnly }, (style) => [
     `${style.good('Mounted')} ${home} on ${mountPoint}: ${how}`,
   ]);
   await remarkProblems(home);
-  if (options.foreground === true) await stay(running, { home, mountPoint });
-  else running.letGo();
+  if (options.foreground !== true) running.letGo();
+  await end;
 }
 
 /** What is not as it should be is said at once, not only in the status. */

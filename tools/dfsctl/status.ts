@@ -98,7 +98,9 @@ function waitingWords(report: StatusReport): string {
   const part = `${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)}`;
   const running = commitRunning === undefined ? '' : `; committing: ${part}`;
   const operations = formatCount(uncommittedOps, 'operation');
-  return `${formatBytes(dirtyBytes)} and ${operations} not committed${age}${running}`;
+  // Of a volume that is not mounted nobody has counted the bytes.
+  const what = dirtyBytes === 0 ? operations : `${formatBytes(dirtyBytes)} and ${operations}`;
+  return `${what} not committed${age}${running}`;
 }
 
 function committedWords({ epoch, epochAgeMs }: StatusReport): string {
