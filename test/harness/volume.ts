@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, fork } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, fork, spawnSync } from 'node:child_process';
 import {
   closeSync,
   existsSync,
@@ -36,6 +36,9 @@ export interface VolumeOptions {
   scheme?: string;
   disks?: number;
   cacheBytes?: number;
+  bucketBytes?: number;
+  /** Makes every disk a file system in memory of this size. */
+  diskMib?: number;
 }
 
 export interface MountOptions {
@@ -55,15 +58,18 @@ export class TestVolume {
   disks: string[];
   home: string;
   readonly #cacheBytes: number;
+  readonly #bucketBytes: number;
   #supervisor: ChildProcess | undefined;
   /** Every process that ever served this volume. */
   readonly #pids = new Set<number>();
   #homes = 0;
+  readonly #mountedDisks: string[] = [];
 
   private constructor(options: VolumeOptions) {
     if (!existsSync(MOUNT_PROGRAM)) throw new Error(`Cannot mount: build ${MOUNT_PROGRAM} first`);
     this.folder = mkdtempSync(join(process.env.DFS_TEST_FOLDER ?? tmpdir(), 'dfs-volume-'));
     this.mountPoint = this.subfolder('mnt');
+    this.#bucketBytes = options.bucketBytes ?? BUCKET_BYTES;
     this.disks = Array.from({ length: options.disks ?? 3 }, (_, index) =>
       this.subfolder(`disk${index + 1}`),
     );
@@ -74,14 +80,27 @@ export class TestVolume {
 
   static async create(options: VolumeOptions = {}): Promise<TestVolume> {
     const volume = new TestVolume(options);
-    await initVolume({
-      home: volume.home,
-      disks: volume.disks,
-      scheme: options.scheme ?? 'replica:2',
-      bucketBytes: BUCKET_BYTES,
-      cacheBytes: volume.#cacheBytes,
-    });
+    try {
+      if (options.diskMib !== undefined) volume.#mountDisks(options.diskMib);
+      await initVolume({
+        home: volume.home,
+        disks: volume.disks,
+        scheme: options.scheme ?? 'replica:2',
+        bucketBytes: volume.#bucketBytes,
+        cacheBytes: volume.#cacheBytes,
+      });
+    } catch (error) {
+      await volume.dispose();
+      throw error;
+    }
     return volume;
+  }
+
+  #mountDisks(sizeMib: number): void {
+    for (const disk of this.disks) {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeMib}m`, 'tmpfs', disk]);
+      this.#mountedDisks.push(disk);
+    }
   }
 
   /** A new folder beside HOME. */
@@ -291,6 +310,7 @@ export class TestVolume {
   readonly #cleanUp = (): void => {
     this.#killProcesses();
     unmount(this.mountPoint, { lazy: true });
+    for (const disk of this.#mountedDisks) spawnSync('umount', ['-l', disk]);
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 });
   };
 }

@@ -9,7 +9,7 @@ import { Program, run } from '../harness/processes.ts';
 import { Dice, seedOf } from '../harness/seed.ts';
 import { canMount, TestVolume } from '../harness/volume.ts';
 
-const CUTS = Number(process.env.DFS_CUTS ?? 5);
+const CUTS = Number(process.env.DFS_CUTS ?? 4);
 const ROLES = ['pair', 'wal', 'delete', 'names'] as const;
 const COMMIT_EVERY_MS = 200;
 /** More steps than any writer makes in a test. */
