@@ -117,7 +117,8 @@ export class Program {
     try {
       for (;;) {
         const line = this.#lines.shift();
-        if (line?.failed !== undefined) throw new Error(`${this.#name}: ${String(line.failed)}`);
+        if (line?.failed !== undefined)
+          throw new Error(`${this.#name}: ${JSON.stringify(line.failed)}`);
         if (line !== undefined) return line;
         if (this.#isOver) {
           throw new Error(
