@@ -79,9 +79,20 @@ const quick = options.quick === true;
 const rounds = Number(options.rounds ?? (quick ? 1 : 3));
 const children = new Children();
 let volume: BenchVolume | undefined;
+let report: Report | undefined;
+
+/** Also when the bench breaks off: what it has found by then took minutes. */
+function publish(): void {
+  if (report === undefined || report.results.length === 0) return;
+  report.machine.loadAfter = loadavg();
+  process.stdout.write(`${formatReport(report).join('\n')}\n`);
+  if (options.json === undefined) return;
+  writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
+}
 
 function end(status: number, reason?: unknown): never {
   if (reason !== undefined) process.stderr.write(`bench: ${messageOf(reason)}\n`);
+  publish();
   children.killAll();
   volume?.destroy();
   process.exit(status);
@@ -109,17 +120,12 @@ try {
   });
   const limits = await measureLimits(bench);
   const facts = { scheme: options.scheme, rounds, quick };
-  const report: Report = { machine, options: facts, limits, results: [] };
+  report = { machine, options: facts, limits, results: [] };
   for (const work of works) {
     const start = performance.now();
     report.results.push(...(await runWork(bench, work, { rounds, limits })));
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
     process.stderr.write(`bench: ${work.name} done in ${seconds} s\n`);
-  }
-  machine.loadAfter = loadavg();
-  process.stdout.write(`${formatReport(report).join('\n')}\n`);
-  if (options.json !== undefined) {
-    writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
   }
   end(0);
 } catch (error) {

@@ -16,7 +16,7 @@ export const USUAL: Sizes = {
   transactions: 1000,
   puts: 100_000,
   commitBytes: 192 * MIB,
-  recoverFiles: 20_000,
+  recoverFiles: 10_000,
 };
 
 /** Works that only show that nothing has become much slower. */
