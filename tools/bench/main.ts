@@ -92,14 +92,16 @@ function publish(): void {
 
 function end(status: number, reason?: unknown): never {
   if (reason !== undefined) process.stderr.write(`bench: ${messageOf(reason)}\n`);
-  publish();
+  // First of all nothing may be left behind; a result that cannot be written is a smaller harm.
   children.killAll();
   volume?.destroy();
+  publish();
   process.exit(status);
 }
 
 process.on('SIGINT', () => end(130, 'interrupted')).on('SIGTERM', () => end(143, 'terminated'));
 process.on('SIGHUP', () => end(129, 'the terminal is gone'));
+process.on('exit', () => volume?.destroy());
 process.on('uncaughtException', (error) => end(1, error));
 process.on('unhandledRejection', (error) => end(1, error));
 setTimeout(() => end(1, 'it takes too long'), quick ? QUICK_DEADLINE_MS : DEADLINE_MS);
