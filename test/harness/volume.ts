@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, execFileSync, fork, spawnSync } from 'node:child_process';
+import { type ChildProcess, fork, spawn } from 'node:child_process';
 import {
   closeSync,
   existsSync,
@@ -11,7 +11,7 @@ import {
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { promisify } from 'node:util';
+import { mountFileSystem, unmountFileSystemAsync } from '../../src/base/os/mod.ts';
 import { unmount } from '../../src/fuse/mod.ts';
 import {
   homePaths,
@@ -23,11 +23,11 @@ import {
 } from '../../src/node/mod.ts';
 import { childrenOf, isAlive, kill9, type Line, until } from './processes.ts';
 
+const REAPER = resolve(import.meta.dirname, '../programs/reaper.py');
 const MOUNT_PROGRAM = resolve(import.meta.dirname, '../../dist/src/node/mount-main.js');
 const BUCKET_BYTES = 2 ** 30;
 const CALL_MS = 120_000;
 const UNMOUNT_MS = 120_000;
-const runFile = promisify(execFile);
 
 /** Mount tests need root and the device; elsewhere they are skipped. */
 export const canMount: boolean = process.getuid?.() === 0 && existsSync('/dev/fuse');
@@ -49,8 +49,8 @@ export interface MountOptions {
 }
 
 /**
- * A volume in a temporary folder, with everything a test does to it. Whatever happens, dispose()
- * and the end of the test's process leave no mount, no process and no file.
+ * A volume in a temporary folder, with everything a test does to it. dispose() and any end of the
+ * test's process, by a kill too, leave no mount, no process and no file.
  */
 export class TestVolume {
   readonly folder: string;
@@ -63,7 +63,8 @@ export class TestVolume {
   /** Every process that ever served this volume. */
   readonly #pids = new Set<number>();
   #homes = 0;
-  readonly #mountedDisks: string[] = [];
+  /** Cleans up when this process ends, even by a kill. */
+  readonly #reaper: ChildProcess;
 
   private constructor(options: VolumeOptions) {
     if (!existsSync(MOUNT_PROGRAM)) throw new Error(`Cannot mount: build ${MOUNT_PROGRAM} first`);
@@ -75,7 +76,10 @@ export class TestVolume {
     );
     this.home = join(this.folder, 'home');
     this.#cacheBytes = options.cacheBytes ?? 2 ** 30;
-    process.on('exit', this.#cleanUp);
+    this.#reaper = spawn('python3', [REAPER, this.folder], {
+      detached: true,
+      stdio: ['pipe', 'ignore', 'ignore'],
+    });
   }
 
   static async create(options: VolumeOptions = {}): Promise<TestVolume> {
@@ -97,9 +101,9 @@ export class TestVolume {
   }
 
   #mountDisks(sizeMib: number): void {
-    for (const disk of this.disks) {
-      execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeMib}m`, 'tmpfs', disk]);
-      this.#mountedDisks.push(disk);
+    const data = `size=${sizeMib}m`;
+    for (const target of this.disks) {
+      mountFileSystem({ source: 'tmpfs', target, type: 'tmpfs', flags: 0, data });
     }
   }
 
@@ -215,18 +219,21 @@ export class TestVolume {
     }
   }
 
-  /** umount(8), which commits; waits until HOME can be used again. */
+  /** Unmounts, which commits; waits until HOME can be used again. */
   async unmount(): Promise<void> {
-    const end = Date.now() + UNMOUNT_MS;
-    for (;;) {
-      try {
-        await runFile('umount', [this.mountPoint], { timeout: UNMOUNT_MS });
-        break;
-      } catch (error) {
-        if (Date.now() > end || !String(error).includes('busy')) throw error;
-      }
-    }
+    await until('the mount is not busy', () => this.#unmountOnce(), UNMOUNT_MS);
     await this.#homeFree();
+  }
+
+  /** On another thread: what the kernel still writes is served by the daemon, or by nobody. */
+  async #unmountOnce(): Promise<boolean> {
+    try {
+      await unmountFileSystemAsync(this.mountPoint, { lazy: false });
+      return true;
+    } catch (error) {
+      if (String(error).includes('EBUSY')) return false;
+      throw error;
+    }
   }
 
   async #homeFree(): Promise<void> {
@@ -301,16 +308,8 @@ export class TestVolume {
   }
 
   async dispose(): Promise<void> {
-    await this.killAll();
-    process.off('exit', this.#cleanUp);
-    this.#cleanUp();
+    const cleaned = new Promise((done) => this.#reaper.once('exit', done));
+    this.#reaper.stdin?.end();
+    await cleaned;
   }
-
-  /** Synchronous, and right however far things have come. */
-  readonly #cleanUp = (): void => {
-    this.#killProcesses();
-    unmount(this.mountPoint, { lazy: true });
-    for (const disk of this.#mountedDisks) spawnSync('umount', ['-l', disk]);
-    rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 });
-  };
 }
