@@ -258,7 +258,7 @@ test('a HOME whose socket has too long a name for an address works as any other'
   await facts('umount', scene.mount);
 });
 
-test('Ctrl-C ends mount --foreground: refused while it is busy, forced the second time', async () => {
+test('Ctrl-C ends mount --foreground: refused while busy, forced the second time', async () => {
   await scene.init();
   const tool = join(import.meta.dirname, '../../bin/dfsctl');
   const args = [tool, 'mount', scene.home, scene.mount, '--foreground'];

@@ -88,7 +88,7 @@ async function remarkProblems(home: string): Promise<void> {
   }
 }
 
-/** Waits for the end of the mount. The first Ctrl-C unmounts unless it is busy, the second anyway. */
+/** Waits for the end of the mount. The first Ctrl-C unmounts unless busy, the second anyway. */
 async function stay(
   running: MountProcess,
   mount: { home: string; mountPoint: string },
