@@ -1,7 +1,7 @@
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { DfsError, InvariantError, messageOf } from '../base/errors.ts';
 import { CHUNK_ID_BYTES, type ChunkId, type Epoch, type Ino } from '../base/ids.ts';
-import { CHUNK_BYTES_MAX } from '../base/limits.ts';
+import { CHUNK_BYTES_MAX, MIB } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
 import type { ExtentRange, FileExtents, LiveMeta } from '../meta/mod.ts';
 import type { CutSource, FrozenFile } from './cut-source.ts';
@@ -51,6 +51,8 @@ export interface CommitStatus {
 const BATCHES_IN_FLIGHT = 3;
 const PUBLISH_FILES_A_TURN = 400;
 const PENDING_OPS_MAX = 50_000;
+/** A quarter of what fits into an epoch record. */
+const PENDING_BYTES_MAX: number = 64 * MIB;
 const CHECK_MS = 200;
 const RETRY_MS = 1000;
 /** A region of 4 MiB with more extents than this is stored anew as one chunk. */
@@ -118,7 +120,8 @@ export class Committer {
     const due =
       now - this.#firstPendingMs >= intervalMs ||
       cache.dirtyBytes >= dirtyBytesMax ||
-      meta.pendingOps >= PENDING_OPS_MAX;
+      meta.pendingOps >= PENDING_OPS_MAX ||
+      meta.pendingBytes >= PENDING_BYTES_MAX;
     if (due) void this.#run();
   }
 

@@ -54,6 +54,7 @@ export class LiveMeta {
   /** Smallest size each file was cut to since the last cut: a commit in flight must not bring more back. */
   #truncatedTo = new Map<Ino, number>();
   #lastSeq: number;
+  #pendingBytes = 0;
   #committedSeq: number;
   /** Last number of the newest cut, published or not. */
   #cutSeq = 0;
@@ -101,6 +102,11 @@ export class LiveMeta {
 
   get pendingOps(): number {
     return this.#lastSeq - this.#committedSeq;
+  }
+
+  /** Bytes of the journal since the last cut; a commit has to fit in one epoch record. */
+  get pendingBytes(): number {
+    return this.#pendingBytes;
   }
 
   /** Whether an operation on `ino` waits for a commit. */
@@ -195,6 +201,7 @@ export class LiveMeta {
     this.#writer.reset();
     encodeOp(this.#writer, op);
     this.#sql.putJournal.run(++this.#lastSeq, this.#writer.view());
+    this.#pendingBytes += this.#writer.length;
   }
 
   #atomically(body: () => void): void {
@@ -262,6 +269,7 @@ export class LiveMeta {
     }
     this.#truncatedTo = new Map();
     this.#cutSeq = this.#lastSeq;
+    this.#pendingBytes = 0;
     return { seq: this.#lastSeq, truncatedTo: this.#truncatedTo };
   }
 

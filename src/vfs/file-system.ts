@@ -2,27 +2,20 @@ import {
   EEXIST,
   EFBIG,
   EINVAL,
-  EIO,
   EISDIR,
-  EMLINK,
-  ENAMETOOLONG,
   ENODATA,
   ENOENT,
-  ENOSPC,
   ENOTDIR,
-  ENOTEMPTY,
   ENXIO,
   EOPNOTSUPP,
   EROFS,
   type NegativeErrno,
 } from '../base/errno.ts';
-import { DfsError, InvariantError, messageOf } from '../base/errors.ts';
 import { type Ino, ROOT_INO } from '../base/ids.ts';
-import { FILE_BYTES_MAX, NAME_BYTES_MAX, NLINK_MAX } from '../base/limits.ts';
+import { FILE_BYTES_MAX, NAME_BYTES_MAX } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
 import type { FileCache } from '../cache/mod.ts';
 import {
-  type AttrPatch,
   type Inode,
   isFolder,
   isRegular,
@@ -31,11 +24,12 @@ import {
   S_IFDIR,
   S_IFLNK,
   S_IFMT,
-  S_ISGID,
-  S_ISUID,
 } from '../meta/mod.ts';
+import { patchOf, withoutPrivileges } from './attr-patch.ts';
+import { Changes } from './changes.ts';
 import { now } from './clock.ts';
 import { listFolder } from './folders.ts';
+import { Names } from './names.ts';
 import { Orphans } from './orphans.ts';
 import type {
   Attr,
@@ -49,11 +43,8 @@ import type {
 } from './vfs-interface.ts';
 import { COMMIT_XATTR, checkSetXattr, listXattrs } from './xattrs.ts';
 
-const RENAME_NOREPLACE = 1;
-const RENAME_EXCHANGE = 2;
 const SEEK_DATA = 3;
 const O_EXCL = 0o200;
-const S_IXGRP = 0o010;
 const BLOCK = 4096;
 
 /** What durability the mount promises and where it comes from. */
@@ -85,12 +76,16 @@ export class FileSystem implements Vfs {
   readonly #meta: LiveMeta;
   readonly #cache: FileCache;
   readonly #orphans: Orphans;
+  readonly #changes: Changes;
+  readonly #names: Names;
 
   constructor(options: FileSystemOptions) {
     this.#options = options;
     this.#meta = options.meta;
     this.#cache = options.cache;
     this.#orphans = new Orphans(options.meta, (ino) => options.cache.drop(ino));
+    this.#changes = new Changes(options);
+    this.#names = new Names({ meta: options.meta, changes: this.#changes, orphans: this.#orphans });
   }
 
   mounted(): void {
@@ -106,17 +101,7 @@ export class FileSystem implements Vfs {
   }
 
   lookup(parent: Ino, name: Buffer): Attr | NegativeErrno {
-    if (name.length > NAME_BYTES_MAX) return -ENAMETOOLONG;
-    const entry = this.#meta.state.lookup(parent, name);
-    return entry === undefined ? -ENOENT : this.#told(entry.ino);
-  }
-
-  /** Attributes of an inode the kernel is told of by name. */
-  #told(ino: Ino): Attr | NegativeErrno {
-    const inode = this.#meta.inode(ino);
-    if (inode === undefined) return -ENOENT;
-    this.#orphans.known(ino);
-    return inode;
+    return this.#names.lookup(parent, name);
   }
 
   forget(ino: Ino, count: number): void {
@@ -154,7 +139,7 @@ export class FileSystem implements Vfs {
     const patch = patchOf(inode, change);
     if (Object.keys(patch).length > 0) ops.push({ kind: 'setattr', ino, change: patch, time });
     if (ops.length === 0) return inode;
-    const failed = this.#run(ops, context, 0);
+    const failed = this.#changes.run(ops, context, 0);
     if (failed !== 0) return failed;
     if (patch.mtime !== undefined) this.#cache.mtimeSet(inode);
     return inode;
@@ -170,7 +155,7 @@ export class FileSystem implements Vfs {
     name: Buffer,
     target: Buffer,
   ): Attr | NegativeErrno {
-    return this.#create(context, { parent, name, mode: S_IFLNK | 0o777, rdev: 0, target });
+    return this.#names.create(context, { parent, name, mode: S_IFLNK | 0o777, rdev: 0, target });
   }
 
   mknod(
@@ -181,76 +166,19 @@ export class FileSystem implements Vfs {
     rdev: number,
   ): Attr | NegativeErrno {
     if ((mode & S_IFMT) === S_IFDIR) return -EINVAL;
-    return this.#create(context, { parent, name, mode, rdev });
+    return this.#names.create(context, { parent, name, mode, rdev });
   }
 
   mkdir(context: RequestContext, parent: Ino, name: Buffer, mode: number): Attr | NegativeErrno {
-    return this.#create(context, { parent, name, mode: S_IFDIR | (mode & 0o7777), rdev: 0 });
-  }
-
-  #create(
-    context: RequestContext,
-    wanted: { parent: Ino; name: Buffer; mode: number; rdev: number; target?: Buffer },
-    options: { isNew?: boolean } = {},
-  ): Attr | NegativeErrno {
-    const earlier = this.#meta.earlierReply(context);
-    if (earlier !== undefined) return this.#told(earlier as Ino);
-    if (wanted.name.length > NAME_BYTES_MAX) return -ENAMETOOLONG;
-    const folder = this.#meta.inode(wanted.parent);
-    if (folder === undefined || folder.nlink === 0) return -ENOENT;
-    const isTaken =
-      options.isNew !== true && this.#meta.state.lookup(wanted.parent, wanted.name) !== undefined;
-    if (isTaken) return -EEXIST;
-    const isFolderWanted = (wanted.mode & S_IFMT) === S_IFDIR;
-    if (isFolderWanted && folder.nlink >= NLINK_MAX) return -EMLINK;
-    const inherits = (folder.mode & S_ISGID) !== 0;
-    const ino = this.#allocateIno();
-    if (ino < 0) return ino;
-    const failed = this.#run(
-      [
-        {
-          kind: 'create',
-          parent: wanted.parent,
-          name: wanted.name,
-          ino: ino as Ino,
-          mode: inherits && isFolderWanted ? wanted.mode | S_ISGID : wanted.mode,
-          uid: context.uid,
-          gid: inherits ? folder.gid : context.gid,
-          rdev: wanted.rdev,
-          target: wanted.target ?? Buffer.alloc(0),
-          time: now(),
-        },
-      ],
-      context,
-      ino,
-    );
-    return failed !== 0 ? failed : this.#told(ino as Ino);
-  }
-
-  #allocateIno(): Ino | NegativeErrno {
-    if (this.#options.readOnly) return -EROFS;
-    try {
-      return this.#meta.allocateIno();
-    } catch (error) {
-      return this.#errno(error, 'create');
-    }
+    return this.#names.create(context, { parent, name, mode: S_IFDIR | (mode & 0o7777), rdev: 0 });
   }
 
   unlink(context: RequestContext, parent: Ino, name: Buffer): NegativeErrno | 0 {
-    if (this.#meta.earlierReply(context) !== undefined) return 0;
-    const entry = this.#meta.state.lookup(parent, name);
-    if (entry === undefined) return -ENOENT;
-    if (entry.type === S_IFDIR >>> 12) return -EISDIR;
-    return this.#run([{ kind: 'unlink', parent, name, time: now() }], context, 0);
+    return this.#names.unlink(context, parent, name);
   }
 
   rmdir(context: RequestContext, parent: Ino, name: Buffer): NegativeErrno | 0 {
-    if (this.#meta.earlierReply(context) !== undefined) return 0;
-    const entry = this.#meta.state.lookup(parent, name);
-    if (entry === undefined) return -ENOENT;
-    if (entry.type !== S_IFDIR >>> 12) return -ENOTDIR;
-    if (!this.#meta.state.isEmpty(entry.ino)) return -ENOTEMPTY;
-    return this.#run([{ kind: 'rmdir', parent, name, time: now() }], context, 0);
+    return this.#names.rmdir(context, parent, name);
   }
 
   rename(
@@ -261,39 +189,11 @@ export class FileSystem implements Vfs {
     newName: Buffer,
     flags: number,
   ): NegativeErrno | 0 {
-    if (this.#meta.earlierReply(context) !== undefined) return 0;
-    if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) !== 0) return -EINVAL;
-    if (newName.length > NAME_BYTES_MAX) return -ENAMETOOLONG;
-    const exchange = (flags & RENAME_EXCHANGE) !== 0;
-    const from = this.#meta.state.lookup(parent, name);
-    const to = this.#meta.state.lookup(newParent, newName);
-    if (from === undefined || (exchange && to === undefined)) return -ENOENT;
-    if (this.#meta.inode(newParent)?.nlink === 0) return -ENOENT;
-    if (to !== undefined && flags & RENAME_NOREPLACE) return exchange ? -EINVAL : -EEXIST;
-    if (to?.ino === from.ino) return 0;
-    if (to !== undefined && !exchange) {
-      const fromFolder = from.type === S_IFDIR >>> 12;
-      const toFolder = to.type === S_IFDIR >>> 12;
-      if (fromFolder && !toFolder) return -ENOTDIR;
-      if (!fromFolder && toFolder) return -EISDIR;
-      if (toFolder && !this.#meta.state.isEmpty(to.ino)) return -ENOTEMPTY;
-    }
-    const op: MetaOp = { kind: 'rename', parent, name, newParent, newName, exchange, time: now() };
-    return this.#run([op], context, 0);
+    return this.#names.rename(context, parent, name, newParent, newName, flags);
   }
 
   link(context: RequestContext, ino: Ino, newParent: Ino, newName: Buffer): Attr | NegativeErrno {
-    if (this.#meta.earlierReply(context) !== undefined) return this.#told(ino);
-    if (newName.length > NAME_BYTES_MAX) return -ENAMETOOLONG;
-    const inode = this.#meta.inode(ino);
-    const folder = this.#meta.inode(newParent);
-    if (inode === undefined || inode.nlink === 0) return -ENOENT;
-    if (folder === undefined || folder.nlink === 0) return -ENOENT;
-    if (inode.nlink >= NLINK_MAX) return -EMLINK;
-    if (this.#meta.state.lookup(newParent, newName) !== undefined) return -EEXIST;
-    const op: MetaOp = { kind: 'link', parent: newParent, name: newName, ino, time: now() };
-    const failed = this.#run([op], context, 0);
-    return failed !== 0 ? failed : this.#told(ino);
+    return this.#names.link(context, ino, newParent, newName);
   }
 
   open(_context: RequestContext, ino: Ino, _flags: number): OpenResult | NegativeErrno {
@@ -316,8 +216,8 @@ export class FileSystem implements Vfs {
     if (known !== undefined && flags & O_EXCL) return -EEXIST;
     const attr =
       known === undefined
-        ? this.#create(context, { parent, name, mode, rdev: 0 }, { isNew: true })
-        : this.#told(known.ino);
+        ? this.#names.create(context, { parent, name, mode, rdev: 0 }, { isNew: true })
+        : this.#names.told(known.ino);
     return typeof attr === 'number' ? attr : { attr, open: this.#opened() };
   }
 
@@ -337,7 +237,7 @@ export class FileSystem implements Vfs {
     const result = this.#cache.read(inode, offset, length, into, at);
     return typeof result === 'number'
       ? result
-      : result.catch((error: unknown) => this.#errno(error, 'read'));
+      : result.catch((error: unknown) => this.#changes.errno(error, 'read'));
   }
 
   write(
@@ -359,9 +259,9 @@ export class FileSystem implements Vfs {
       const result = this.#cache.write(inode, offset, data);
       return typeof result === 'number'
         ? result
-        : result.catch((error: unknown) => this.#errno(error, 'write'));
+        : result.catch((error: unknown) => this.#changes.errno(error, 'write'));
     } catch (error) {
-      return this.#errno(error, 'write');
+      return this.#changes.errno(error, 'write');
     }
   }
 
@@ -380,7 +280,7 @@ export class FileSystem implements Vfs {
     if (data === undefined && meta === undefined) return 0;
     return Promise.all([data, meta]).then(
       () => 0 as const,
-      (error: unknown) => this.#errno(error, 'fsync'),
+      (error: unknown) => this.#changes.errno(error, 'fsync'),
     );
   }
 
@@ -394,7 +294,7 @@ export class FileSystem implements Vfs {
     if (dirty + frozen === 0 && !this.#meta.isPending(ino)) return 0;
     return this.#options.durability.commit().then(
       () => 0 as const,
-      (error: unknown) => this.#errno(error, 'commit'),
+      (error: unknown) => this.#changes.errno(error, 'commit'),
     );
   }
 
@@ -442,7 +342,7 @@ export class FileSystem implements Vfs {
     if (this.#meta.earlierReply(context) !== undefined) return 0;
     const refused = checkSetXattr(this.#meta, ino, { name, value, flags });
     if (refused !== 0) return refused;
-    return this.#run([{ kind: 'setxattr', ino, name, value, time: now() }], context, 0);
+    return this.#changes.run([{ kind: 'setxattr', ino, name, value, time: now() }], context, 0);
   }
 
   getxattr(ino: Ino, name: Buffer): Buffer | NegativeErrno {
@@ -462,7 +362,7 @@ export class FileSystem implements Vfs {
   removexattr(context: RequestContext, ino: Ino, name: Buffer): 0 | NegativeErrno {
     if (this.#meta.earlierReply(context) !== undefined) return 0;
     if (this.#meta.state.xattr(ino, name) === undefined) return -ENODATA;
-    return this.#run([{ kind: 'removexattr', ino, name, time: now() }], context, 0);
+    return this.#changes.run([{ kind: 'removexattr', ino, name, time: now() }], context, 0);
   }
 
   lseek(ino: Ino, offset: number, whence: number): number {
@@ -473,44 +373,4 @@ export class FileSystem implements Vfs {
     if (whence !== SEEK_DATA) return this.#cache.nextHole(inode, offset);
     return this.#cache.nextData(inode, offset) ?? -ENXIO;
   }
-
-  #run(ops: MetaOp[], context: RequestContext, result: number): 0 | NegativeErrno {
-    if (this.#options.readOnly) return -EROFS;
-    try {
-      this.#meta.run(ops, context, result);
-      return 0;
-    } catch (error) {
-      return this.#errno(error, ops[0]?.kind ?? 'nothing');
-    }
-  }
-
-  /** The errno an application sees for an error of the rooms below. A broken invariant goes on up. */
-  #errno(error: unknown, operation: string): NegativeErrno {
-    if (error instanceof InvariantError) throw error;
-    this.#options.log('error', 'operation failed', { operation, message: messageOf(error) });
-    const full =
-      (error instanceof DfsError && error.code === 'NO_SPACE') ||
-      (error as NodeJS.ErrnoException).code === 'ENOSPC';
-    return full ? -ENOSPC : -EIO;
-  }
-}
-
-/** Mode without setuid, and without setgid where that is not mandatory locking's mark. */
-function withoutPrivileges(mode: number): number {
-  return mode & ~S_ISUID & ~(mode & S_IXGRP ? S_ISGID : 0);
-}
-
-function patchOf(inode: Inode, change: AttrChange): AttrPatch {
-  const patch: AttrPatch = {};
-  if (change.mode !== undefined) patch.mode = (inode.mode & S_IFMT) | (change.mode & 0o7777);
-  if (change.uid !== undefined) patch.uid = change.uid;
-  if (change.gid !== undefined) patch.gid = change.gid;
-  const chowned = change.uid !== undefined || change.gid !== undefined;
-  if ((chowned || change.killSuidGid === true) && !isFolder(inode)) {
-    const mode = withoutPrivileges(patch.mode ?? inode.mode);
-    if (mode !== inode.mode) patch.mode = mode;
-  }
-  if (change.atime !== undefined) patch.atime = change.atime === 'now' ? now() : change.atime;
-  if (change.mtime !== undefined) patch.mtime = change.mtime === 'now' ? now() : change.mtime;
-  return patch;
 }
