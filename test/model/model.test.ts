@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { MIB } from '../../src/base/limits.ts';
@@ -11,6 +8,8 @@ import { canMount, TestVolume } from '../harness/volume.ts';
 const OPERATIONS = Number(process.env.DFS_MODEL_OPERATIONS ?? 100_000);
 const ROUND = 8000;
 const COMMIT_EVERY_MS = 300;
+/** So many make more data than the cache holds. */
+const OPERATIONS_THAT_EVICT = 50_000;
 
 /** What happens between two rounds of operations; open files survive only the first three. */
 const EVENTS = ['nothing', 'commit', 'kill', 'remount', 'recover', 'recover-degraded'] as const;
@@ -18,7 +17,8 @@ type Event = (typeof EVENTS)[number];
 
 /** A volume, a native folder and the program that works on both. */
 class Model {
-  readonly native: string = mkdtempSync(join(tmpdir(), 'dfs-native-'));
+  /** Chunks the daemons fetched because their blocks had been evicted, or were not cached yet. */
+  fetches = 0;
   readonly #volume: TestVolume;
   readonly #driver: Program;
   readonly #dice: Dice;
@@ -26,7 +26,7 @@ class Model {
   constructor(volume: TestVolume, seed: number) {
     this.#volume = volume;
     this.#dice = new Dice(seed);
-    const args = [this.native, volume.mountPoint, String(seed)];
+    const args = [volume.subfolder('native'), volume.mountPoint, String(seed)];
     this.#driver = new Program('model_ops.py', args);
   }
 
@@ -49,6 +49,8 @@ class Model {
       } else void this.#volume.commit().catch(() => undefined);
     }
     await ended;
+    const { cache } = (await this.#volume.call('GET', '/stats')) as { cache: { fetches: number } };
+    this.fetches += cache.fetches;
   }
 
   async happen(event: Event): Promise<void> {
@@ -88,7 +90,6 @@ class Model {
 
   async close(): Promise<void> {
     await this.#driver.end();
-    rmSync(this.native, { recursive: true, force: true });
   }
 }
 
@@ -122,6 +123,7 @@ describe.skipIf(!canMount)('a mount and a native folder give equal answers', () 
         }
         await model.happen('recover-degraded');
         await model.compare();
+        if (operations >= OPERATIONS_THAT_EVICT) expect(model.fetches).toBeGreaterThan(0);
       } catch (error) {
         console.log(volume.log);
         throw error;
