@@ -1,5 +1,5 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Epoch, Ino } from '../base/ids.ts';
 
 const FANOUT = 256;
@@ -21,7 +21,9 @@ export class CacheLayout {
 
   /** Makes the folders and removes what a commit that died left behind: its epoch is cut again. */
   prepare(): void {
-    for (const folder of this.#folders) mkdirSync(folder, { recursive: true });
+    mkdirSync(this.folder, { recursive: true });
+    const there = new Set(readdirSync(this.folder));
+    for (const folder of this.#folders) if (!there.has(basename(folder))) mkdirSync(folder);
     rmSync(join(this.folder, 'frozen'), { recursive: true, force: true });
     mkdirSync(join(this.folder, 'frozen'));
   }
