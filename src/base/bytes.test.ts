@@ -4,7 +4,14 @@ import { ByteReader, ByteWriter } from './bytes.ts';
 test('what is written while the writer grows is read again', () => {
   for (let capacity = 1; capacity < 64; capacity++) {
     const out = new ByteWriter(capacity);
-    out.u8(1).u16(2).u32(3).u53(2 ** 52 + 1).i53(-5).bytes(Buffer.from('abc')).text('ü');
+    out
+      .u8(1)
+      .u16(2)
+      .u32(3)
+      .u53(2 ** 52 + 1)
+      .i53(-5)
+      .bytes(Buffer.from('abc'))
+      .text('ü');
     out.raw(Buffer.alloc(100, 7));
     const from = new ByteReader(out.finish(), 'a test');
     expect([from.u8(), from.u16(), from.u32(), from.u53(), from.i53()]).toEqual([

@@ -111,7 +111,10 @@ export class ByteReader {
   #take(bytes: number): number {
     const at = this.#at;
     if (bytes > this.#buffer.length - at) {
-      throw new DfsError('CORRUPT', `Cannot read ${this.#what}: it ends at byte ${this.#buffer.length}, ${bytes} more were expected at ${at}`);
+      throw new DfsError(
+        'CORRUPT',
+        `Cannot read ${this.#what}: it ends at byte ${this.#buffer.length}, ${bytes} more were expected at ${at}`,
+      );
     }
     this.#at = at + bytes;
     return at;
@@ -132,13 +135,18 @@ export class ByteReader {
   u53(): number {
     const at = this.#take(8);
     const high = this.#buffer.readUInt32LE(at + 4);
-    if (high > 0x1f_ffff) throw new DfsError('CORRUPT', `Cannot read ${this.#what}: the integer at byte ${at} exceeds 2^53`);
+    if (high > 0x1f_ffff)
+      throw new DfsError(
+        'CORRUPT',
+        `Cannot read ${this.#what}: the integer at byte ${at} exceeds 2^53`,
+      );
     return high * 0x1_0000_0000 + this.#buffer.readUInt32LE(at);
   }
 
   i53(): number {
     const value = Number(this.#buffer.readBigInt64LE(this.#take(8)));
-    if (!Number.isSafeInteger(value)) throw new DfsError('CORRUPT', `Cannot read ${this.#what}: an integer exceeds 2^53`);
+    if (!Number.isSafeInteger(value))
+      throw new DfsError('CORRUPT', `Cannot read ${this.#what}: an integer exceeds 2^53`);
     return value;
   }
 
@@ -159,6 +167,10 @@ export class ByteReader {
 
   /** Throws CORRUPT unless everything was read. */
   end(): void {
-    if (this.remaining !== 0) throw new DfsError('CORRUPT', `Cannot read ${this.#what}: ${this.remaining} bytes are left over`);
+    if (this.remaining !== 0)
+      throw new DfsError(
+        'CORRUPT',
+        `Cannot read ${this.#what}: ${this.remaining} bytes are left over`,
+      );
   }
 }

@@ -17,7 +17,10 @@ test('a random mix of add() and remove() holds the same numbers as a plain set',
       for (const { add, start, length } of operations) {
         const end = Math.min(start + length, SIZE);
         const before = plain.size;
-        for (let n = start; n < end; n++) add ? plain.add(n) : plain.delete(n);
+        for (let n = start; n < end; n++) {
+          if (add) plain.add(n);
+          else plain.delete(n);
+        }
         const changed = add ? intervals.add(start, end) : intervals.remove(start, end);
         expect(changed).toBe(Math.abs(plain.size - before));
         expect(intervals.total).toBe(plain.size);
@@ -29,7 +32,9 @@ test('a random mix of add() and remove() holds the same numbers as a plain set',
           const inside = range(start, end).filter((n) => plain.has(n));
           expect(intervals.covers(start, end)).toBe(inside.length === end - start);
           expect(intervals.intersects(start, end)).toBe(inside.length > 0);
-          expect(intervals.inside(start, end).flatMap((i) => range(i.start, i.end))).toEqual(inside);
+          expect(intervals.inside(start, end).flatMap((i) => range(i.start, i.end))).toEqual(
+            inside,
+          );
           expect(intervals.gaps(start, end).flatMap((i) => range(i.start, i.end))).toEqual(
             range(start, end).filter((n) => !plain.has(n)),
           );

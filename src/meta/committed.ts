@@ -3,6 +3,7 @@ import type Database from 'better-sqlite3';
 import { ByteReader } from '../base/bytes.ts';
 import { DfsError } from '../base/errors.ts';
 import { type ChunkId, type Epoch, type Ino, ROOT_INO } from '../base/ids.ts';
+import { isLogLong, openDatabase } from './database.ts';
 import type { EpochRecordHeader } from './epoch-record-format.ts';
 import { NO_RECORD_ID } from './epoch-record-format.ts';
 import type { Extent } from './extent-table.ts';
@@ -10,7 +11,6 @@ import { S_IFDIR, S_IFMT } from './inode.ts';
 import type { MetaOp } from './ops.ts';
 import { decodeOp } from './ops-codec.ts';
 import { COMMITTED_SCHEMA } from './schema.ts';
-import { isLogLong, openDatabase } from './database.ts';
 import { MetaState } from './state.ts';
 
 /** The epoch a committed database stands at. */
@@ -236,9 +236,7 @@ function prepare(db: Database.Database) {
     chunksAfter: db.prepare(
       `select ${chunkColumns} from chunk where id > ? and refs > 0 order by id limit ?`,
     ),
-    chunkTotals: db
-      .prepare('select count(*), sum(length) from chunk where refs > 0')
-      .raw(),
+    chunkTotals: db.prepare('select count(*), sum(length) from chunk where refs > 0').raw(),
     extentTotal: db.prepare('select sum(length) from extent').raw(),
     byScheme: db.prepare('select scheme, sum(length) as bytes from chunk group by scheme'),
     inosOf: db.prepare('select distinct ino from extent where chunk = ?'),

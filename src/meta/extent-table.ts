@@ -96,7 +96,9 @@ function prepare(db: Database.Database) {
       )
       .raw(),
     after: db
-      .prepare(`select ${columns} from extent where ino = ? and offset >= ? order by offset limit 1`)
+      .prepare(
+        `select ${columns} from extent where ino = ? and offset >= ? order by offset limit 1`,
+      )
       .raw(),
     count: db
       .prepare('select count(*) from extent where ino = ? and offset >= ? and offset < ?')

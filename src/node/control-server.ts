@@ -71,10 +71,14 @@ export class ControlServer {
   async #commit(say: Say): Promise<{ epoch: number }> {
     const { committer, readOnly } = this.#options.volume;
     if (readOnly && !committer.isClean) {
-      const state = 'the volume is mounted read-only, and its cache has changes of an earlier mount';
+      const state =
+        'the volume is mounted read-only, and its cache has changes of an earlier mount';
       throw new DfsError('BAD_ARGUMENT', `Cannot commit: ${state}; mount it without --read-only`);
     }
-    const timer = setInterval(() => say({ progress: committer.status.running ?? null }), PROGRESS_MS);
+    const timer = setInterval(
+      () => say({ progress: committer.status.running ?? null }),
+      PROGRESS_MS,
+    );
     try {
       return { epoch: await committer.commit() };
     } finally {
@@ -89,7 +93,10 @@ export class ControlServer {
     const say: Say = (event) => void response.write(`${JSON.stringify(event)}\n`);
     try {
       if (route === undefined) {
-        throw new DfsError('NOT_FOUND', `Cannot serve ${request.method} ${url.pathname}: no such call`);
+        throw new DfsError(
+          'NOT_FOUND',
+          `Cannot serve ${request.method} ${url.pathname}: no such call`,
+        );
       }
       if (streams) response.writeHead(200, { 'content-type': 'application/x-ndjson' });
       const result = await route(url.searchParams, say);
@@ -121,5 +128,8 @@ export class ControlServer {
 function inoOf(query: URLSearchParams): Ino {
   const ino = Number(query.get('ino'));
   if (Number.isSafeInteger(ino) && ino > 0) return ino as Ino;
-  throw new DfsError('BAD_ARGUMENT', `Cannot use inode "${query.get('ino')}": it is no inode number`);
+  throw new DfsError(
+    'BAD_ARGUMENT',
+    `Cannot use inode "${query.get('ino')}": it is no inode number`,
+  );
 }

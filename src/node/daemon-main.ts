@@ -12,7 +12,14 @@ import { packError } from './rpc.ts';
 const DEVICE_FD = 3;
 const EXIT_INVARIANT = 70;
 /** Errors that another try will not mend. */
-const FINAL_CODES = ['BAD_ARGUMENT', 'CORRUPT', 'NEWER_FORMAT', 'FOREIGN', 'NOT_FOUND', 'UNAVAILABLE'];
+const FINAL_CODES = [
+  'BAD_ARGUMENT',
+  'CORRUPT',
+  'NEWER_FORMAT',
+  'FOREIGN',
+  'NOT_FOUND',
+  'UNAVAILABLE',
+];
 
 const request = JSON.parse(process.argv[2] ?? '{}') as MountRequest;
 const paths = homePaths(request.home);

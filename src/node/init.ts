@@ -47,17 +47,18 @@ export async function initVolume(
     throw new DfsError('BAD_ARGUMENT', 'Cannot make a volume: no --disk was given');
   }
   const disks = request.disks.map((path) => existingFolder(path, 'disk'));
-  checkApart([
-    { path: home, what: 'HOME' },
-    ...disks.map((path) => ({ path, what: 'disk' })),
-  ]);
+  checkApart([{ path: home, what: 'HOME' }, ...disks.map((path) => ({ path, what: 'disk' }))]);
   for (const path of disks) await checkUnused(path);
   const sizes = await Promise.all(disks.map(diskBytes));
   const weights = sizes.map((bytes) =>
     Math.min(WEIGHT_MAX, Math.max(1, Math.floor(bytes / request.bucketBytes) - 1)),
   );
   const choice = chooseScheme(request.scheme, weights);
-  const map = newMap({ weights, scheme: formatScheme(choice.scheme), bucketBytes: request.bucketBytes });
+  const map = newMap({
+    weights,
+    scheme: formatScheme(choice.scheme),
+    bucketBytes: request.bucketBytes,
+  });
   const config: Config = {
     volumeUuid: map.volumeUuid,
     scheme: map.scheme,
@@ -85,10 +86,16 @@ export function checkInitSizes({
   cacheBytes,
 }: Pick<InitRequest, 'bucketBytes' | 'cacheBytes'>): void {
   if (bucketBytes < BUCKET_BYTES_MIN || bucketBytes > BUCKET_BYTES_MAX) {
-    throw new DfsError('BAD_ARGUMENT', `Cannot use a bucket size of ${bucketBytes} bytes: 1 MiB to 16 TiB are possible`);
+    throw new DfsError(
+      'BAD_ARGUMENT',
+      `Cannot use a bucket size of ${bucketBytes} bytes: 1 MiB to 16 TiB are possible`,
+    );
   }
   if (cacheBytes < CACHE_BYTES_MIN) {
-    throw new DfsError('BAD_ARGUMENT', `Cannot use a cache of ${cacheBytes} bytes: it needs at least 64 MiB`);
+    throw new DfsError(
+      'BAD_ARGUMENT',
+      `Cannot use a cache of ${cacheBytes} bytes: it needs at least 64 MiB`,
+    );
   }
 }
 
@@ -97,7 +104,10 @@ export function checkHomeEmpty(home: string): void {
   if (!existsSync(home)) return;
   existingFolder(home, 'HOME');
   if (readdirSync(home).length > 0) {
-    throw new DfsError('EXISTS', `Cannot make a volume in ${home}: the folder is not empty; give a new one`);
+    throw new DfsError(
+      'EXISTS',
+      `Cannot make a volume in ${home}: the folder is not empty; give a new one`,
+    );
   }
 }
 
@@ -106,7 +116,10 @@ async function checkUnused(path: string): Promise<void> {
   if (!existsSync(root)) return;
   const found = await readDiskIdentity(identity);
   const whose = found ? `disk ${found.diskId} of volume ${found.volumeUuid}` : `a folder ${root}`;
-  throw new DfsError('FOREIGN', `Cannot use disk ${path}: it holds ${whose} already; give another folder`);
+  throw new DfsError(
+    'FOREIGN',
+    `Cannot use disk ${path}: it holds ${whose} already; give another folder`,
+  );
 }
 
 function newMap(options: { weights: number[]; scheme: string; bucketBytes: number }): DiskMap {

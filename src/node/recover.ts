@@ -7,7 +7,7 @@ import type { Log } from '../base/log.ts';
 import { publishFile } from '../base/publish.ts';
 import { parseScheme, piecesNeeded } from '../chunk/mod.ts';
 import { diskPaths, Volume } from '../commit/mod.ts';
-import { decodeDiskMap, type DiskMap, encodeDiskMap } from '../diskmap/mod.ts';
+import { type DiskMap, decodeDiskMap, encodeDiskMap } from '../diskmap/mod.ts';
 import { type DiskIdentity, LiveMeta, readDiskIdentity } from '../meta/mod.ts';
 import { type Config, writeConfig } from './config.ts';
 import { checkApart, existingFolder } from './disk-checks.ts';
@@ -65,7 +65,9 @@ export async function recoverVolume(request: RecoverRequest): Promise<RecoverRep
   } catch (error) {
     const { config, diskmap, meta, committed, cache } = homePaths(home);
     if (isNewHome) rmSync(home, { recursive: true, force: true });
-    else for (const path of [config, diskmap, meta, committed, cache]) rmSync(path, { recursive: true, force: true });
+    else
+      for (const path of [config, diskmap, meta, committed, cache])
+        rmSync(path, { recursive: true, force: true });
     throw error;
   }
 }
@@ -181,8 +183,7 @@ async function identify(
     }
     const other = found.find(
       (one) =>
-        one.identity.volumeUuid !== identity.volumeUuid ||
-        one.identity.diskId === identity.diskId,
+        one.identity.volumeUuid !== identity.volumeUuid || one.identity.diskId === identity.diskId,
     );
     if (other !== undefined) {
       const state = `${path} is disk ${identity.diskId} of volume ${identity.volumeUuid}, ${other.path} is disk ${other.identity.diskId} of volume ${other.identity.volumeUuid}`;
@@ -208,5 +209,8 @@ async function newestMap(paths: string[]): Promise<DiskMap> {
     }
   }
   if (newest !== undefined) return newest;
-  throw new DfsError('UNAVAILABLE', `Cannot read the diskmap from any disk: ${problems.join('; ')}`);
+  throw new DfsError(
+    'UNAVAILABLE',
+    `Cannot read the diskmap from any disk: ${problems.join('; ')}`,
+  );
 }

@@ -53,7 +53,10 @@ export async function liveStatus(
     readOnly: volume.readOnly,
     fsyncMeans: fsyncWords(volume.mode, report),
     health: failure !== undefined ? 'failing' : report.problems.length > 0 ? 'degraded' : 'healthy',
-    problems: failure === undefined ? report.problems : [...report.problems, `the last commit failed: ${failure}`],
+    problems:
+      failure === undefined
+        ? report.problems
+        : [...report.problems, `the last commit failed: ${failure}`],
     dirtyBytes: cache.dirtyBytes + cache.frozenBytes,
     uncommittedOps: meta.pendingOps,
     oldestUncommittedMs: oldest === undefined ? undefined : Date.now() - oldest,
@@ -71,7 +74,10 @@ export function offlineStatus(
   const { home, config, uncommittedOps, dirtyFiles } = place;
   const waits = uncommittedOps > 0 || dirtyFiles > 0;
   const problems = waits
-    ? [...report.problems, 'HOME holds changes that are not committed; mount the volume to commit them']
+    ? [
+        ...report.problems,
+        'HOME holds changes that are not committed; mount the volume to commit them',
+      ]
     : report.problems;
   return {
     ...committedStatus(report),

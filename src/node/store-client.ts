@@ -50,7 +50,9 @@ export class StoreClient implements CommitBackend {
       if (!this.#closing) onDeath(error);
     };
     this.#worker.on('error', died);
-    this.#worker.on('exit', (code) => died(new DfsError('IO', `the store's thread ended: ${code}`)));
+    this.#worker.on('exit', (code) =>
+      died(new DfsError('IO', `the store's thread ended: ${code}`)),
+    );
   }
 
   open(): Promise<VolumeHead> {

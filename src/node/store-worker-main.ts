@@ -1,10 +1,10 @@
 /** The store's thread: the committed side of the volume, driven by calls of the thread that serves the kernel. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert } from '../base/errors.ts';
+import type { ChunkId, DiskId, Epoch } from '../base/ids.ts';
 import type { CapturedRange, FetchOrder, ReadRange, Segment } from '../commit/mod.ts';
 import { Volume } from '../commit/mod.ts';
-import type { ChunkId, DiskId, Epoch } from '../base/ids.ts';
-import { fsck, type FsckProgress } from './fsck.ts';
+import { type FsckProgress, fsck } from './fsck.ts';
 import { locate } from './locate.ts';
 import { Rpc } from './rpc.ts';
 import { volumeReport } from './volume-report.ts';

@@ -1,5 +1,4 @@
-import { statfs } from 'node:fs/promises';
-import { stat } from 'node:fs/promises';
+import { stat, statfs } from 'node:fs/promises';
 import { expansionFactor, formatScheme, parseScheme, type Scheme, survives } from '../chunk/mod.ts';
 import type { Volume, VolumeDisk } from '../commit/mod.ts';
 import { formatLocation } from '../diskmap/mod.ts';

@@ -74,9 +74,14 @@ async function run(options: Options): Promise<void> {
     dfsctl('commit', mountPoint);
     const seconds = (performance.now() - started) / 1000;
     const peak = Math.max(copied, peakMib(pid));
-    console.log(JSON.stringify({ ...options, seconds: Math.round(seconds), peakMib: Math.round(peak) }));
+    console.log(
+      JSON.stringify({ ...options, seconds: Math.round(seconds), peakMib: Math.round(peak) }),
+    );
     if (peak > Number(options.limitMib)) {
-      throw new DfsError('NO_SPACE', `the daemon took ${Math.round(peak)} MiB, over ${options.limitMib} MiB`);
+      throw new DfsError(
+        'NO_SPACE',
+        `the daemon took ${Math.round(peak)} MiB, over ${options.limitMib} MiB`,
+      );
     }
   } finally {
     spawnSync(process.execPath, [DFSCTL, 'umount', mountPoint, '--now']);

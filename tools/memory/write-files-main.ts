@@ -1,7 +1,8 @@
 /** Writes N files with M bytes in all below a folder, none like another: write-files-main.js FOLDER N M. */
+
+import { randomFillSync } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { randomFillSync } from 'node:crypto';
 
 const FILES_A_FOLDER = 500;
 
