@@ -28,5 +28,7 @@ export const ECONNABORTED = 103;
 export const ENOTCONN = 107;
 export const ESTALE = 116;
 
-/** A failure as the kernel wants it: a negative errno. Expected failures are values, not exceptions. */
+/**
+ * A failure as the kernel wants it: a negative errno. Expected failures are values, not exceptions.
+ */
 export type NegativeErrno = number;

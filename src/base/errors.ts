@@ -23,7 +23,10 @@ export interface DfsErrorOptions {
   details?: Record<string, unknown>;
 }
 
-/** The only error this code base throws for what can go wrong outside of it. Message: action, then state. */
+/**
+ * The only error this code base throws for what can go wrong outside of it. Message: action, then
+ * state.
+ */
 export class DfsError extends Error {
   readonly code: ErrorCode;
   readonly details: Record<string, unknown>;

@@ -5,8 +5,8 @@ export interface Interval {
 }
 
 /**
- * A set of numbers as sorted, disjoint, non-touching intervals. Lookups are binary searches; changes copy the tail of
- * an array, which is cheap for the few hundred intervals a file has.
+ * A set of numbers as sorted, disjoint, non-touching intervals. Lookups are binary searches;
+ * changes copy the tail of an array, which is cheap for the few hundred intervals a file has.
  */
 export class IntervalSet {
   #starts: number[] = [];

@@ -26,8 +26,8 @@ export async function syncFolder(folder: string): Promise<void> {
 }
 
 /**
- * Puts a whole file in place so that, whenever the power goes, the name leads to all of the old bytes
- * or all of the new: a temporary file, fsync, rename, fsync of the folder. `write` gets the
+ * Puts a whole file in place so that, whenever the power goes, the name leads to all of the old
+ * bytes or all of the new: a temporary file, fsync, rename, fsync of the folder. `write` gets the
  * temporary file's path; what it leaves there is synced and published.
  */
 export async function publishWith(

@@ -1,5 +1,6 @@
 // A bucket is one append-only file, `buckets/NNNNN`: a file header, then records, each on a
-// multiple of ALIGN_BYTES. Integers are little-endian, reserved bytes zero. docs/formats/bucket.md explains.
+// multiple of ALIGN_BYTES. Integers are little-endian, reserved bytes zero. docs/formats/bucket.md
+// explains.
 //
 // FILE HEADER                                RECORD HEADER
 // OFFSET SIZE FIELD                          OFFSET SIZE FIELD

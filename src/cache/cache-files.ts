@@ -25,8 +25,8 @@ const FILES_IN_MEMORY_MAX = 8192;
 const CLOCKS_APART_MS = 20;
 
 /**
- * The cached files in memory and their files on the device; counts what is dirty. It keeps invariants 1 and 2 of
- * file-cache.ts; all of the room works on it.
+ * The cached files in memory and their files on the device; counts what is dirty. It keeps
+ * invariants 1 and 2 of file-cache.ts; all of the room works on it.
  */
 export class CacheFiles {
   readonly layout: CacheLayout;
@@ -132,7 +132,9 @@ export class CacheFiles {
     return this.descriptors.existing(this.path(file));
   }
 
-  /** The descriptor of the cache file, made as long as the inode when there is none (invariant 2). */
+  /**
+   * The descriptor of the cache file, made as long as the inode when there is none (invariant 2).
+   */
   created(file: CachedFile): number {
     const { fd, isNew } = this.descriptors.created(this.path(file));
     if (isNew && file.inode.sizeBytes > 0) ftruncateSync(fd, file.inode.sizeBytes);
@@ -212,8 +214,9 @@ export class CacheFiles {
   }
 
   /**
-   * Makes folders and takes up what an earlier process left. Without `keepClean` cached blocks that are not dirty are
-   * not trusted and go: after a power cut they may not be what they were, as nobody synced them.
+   * Makes folders and takes up what an earlier process left. Without `keepClean` cached blocks that
+   * are not dirty are not trusted and go: after a power cut they may not be what they were, as
+   * nobody synced them.
    */
   open(options: { keepClean: boolean }): void {
     this.layout.prepare();
@@ -228,8 +231,9 @@ export class CacheFiles {
   }
 
   /**
-   * A dirty file of an earlier process: its cache file is the truth about size and content. All that is allocated
-   * counts as dirty, which is more than needed: deduplication finds what is stored already.
+   * A dirty file of an earlier process: its cache file is the truth about size and content. All
+   * that is allocated counts as dirty, which is more than needed: deduplication finds what is
+   * stored already.
    */
   #takeUp(ino: Ino, isSameBoot: boolean): void {
     const inode = this.#meta.inode(ino);
@@ -255,9 +259,10 @@ export class CacheFiles {
   }
 
   /**
-   * The cache file is shorter than the inode. If the machine ran on, the process died in a truncation, which is
-   * carried out: extents behind the new end would come back when the file grows. After a power cut the device may
-   * only not have the length yet, and what is committed behind it must not go.
+   * The cache file is shorter than the inode. If the machine ran on, the process died in a
+   * truncation, which is carried out: extents behind the new end would come back when the file
+   * grows. After a power cut the device may only not have the length yet, and what is committed
+   * behind it must not go.
    */
   #takeUpShorter(file: CachedFile, sizeBytes: number, isSameBoot: boolean): void {
     const { ino, inode } = file;

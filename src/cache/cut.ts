@@ -48,7 +48,9 @@ export class Cut {
     return { ino: file.ino, sizeBytes: state.sizeBytes, ranges, path: () => state.path };
   }
 
-  /** Keeps the bytes of [start, end) that the running commit has not read yet, before they change. */
+  /**
+   * Keeps the bytes of [start, end) that the running commit has not read yet, before they change.
+   */
   save(file: CachedFile, start: number, end: number): void {
     const { frozen } = file;
     if (frozen === undefined || !frozen.uncaptured.intersects(start, end)) return;

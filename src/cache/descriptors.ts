@@ -4,8 +4,8 @@ import { LRUCache } from 'lru-cache';
 const OPEN_MAX = 512;
 
 /**
- * Descriptors of cache files, opened when needed; the least recently used ones are closed. Invariant: one that is held
- * by a call on another thread is closed only after that call.
+ * Descriptors of cache files, opened when needed; the least recently used ones are closed.
+ * Invariant: one that is held by a call on another thread is closed only after that call.
  */
 export class Descriptors {
   readonly #open = new LRUCache<string, number>({

@@ -25,8 +25,8 @@ const HIGH_SHARE = 0.9;
 const LOW_SHARE = 0.8;
 
 /**
- * Counts the device space of the cache and frees clean blocks, least recently used files first. Invariant: what is
- * dirty, frozen or being fetched stays.
+ * Counts the device space of the cache and frees clean blocks, least recently used files first.
+ * Invariant: what is dirty, frozen or being fetched stays.
  */
 export class Evictor {
   readonly #options: EvictorOptions;
@@ -100,8 +100,8 @@ export class Evictor {
   }
 
   /**
-   * Evicts; when that frees too little, waits for `relieve`, which makes dirty blocks clean. NO_SPACE when it cannot:
-   * only then is a cache full of dirty data the writer's problem.
+   * Evicts; when that frees too little, waits for `relieve`, which makes dirty blocks clean.
+   * NO_SPACE when it cannot: only then is a cache full of dirty data the writer's problem.
    */
   async makeRoom(relieve: () => Promise<void>): Promise<void> {
     this.check();
@@ -118,7 +118,10 @@ export class Evictor {
     await this.#running;
   }
 
-  /** Begins in a turn of its own: whoever has just found or written a block goes on with it in this one. */
+  /**
+   * Begins in a turn of its own: whoever has just found or written a block goes on with it in this
+   * one.
+   */
   async #evict(): Promise<void> {
     await nextTurn();
     const target = this.#options.limitBytes * LOW_SHARE;

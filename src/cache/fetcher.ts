@@ -27,7 +27,10 @@ export class Fetcher {
     this.#fetch = fetch;
   }
 
-  /** Makes blocks [start, end) present: undefined when they are, else a promise after which to ask again. */
+  /**
+   * Makes blocks [start, end) present: undefined when they are, else a promise after which to ask
+   * again.
+   */
   ensure(file: CachedFile, start: number, end: number): Promise<void> | undefined {
     if (file.present.covers(start, end)) return undefined;
     const running = file.fillTouching(start, end);
@@ -43,7 +46,9 @@ export class Fetcher {
     return Promise.all(fetches).then(() => undefined);
   }
 
-  /** Fetches the absent blocks of a whole extent, since its chunk must be read and verified whole. */
+  /**
+   * Fetches the absent blocks of a whole extent, since its chunk must be read and verified whole.
+   */
   #fetchExtent(file: CachedFile, extent: Extent): Promise<void> {
     const extentEnd = extent.offset + extent.lengthBytes;
     const end = blockCeil(extentEnd);

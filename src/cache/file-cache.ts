@@ -30,15 +30,18 @@ const TRIES = 64;
  * The write-back cache: one sparse file an inode, at its own offsets.
  *
  * Invariants:
- *  1. A block in `present` reads right from the cache file; every other block comes from the extents, or is a hole.
+ *  1. A block in `present` reads right from the cache file; every other block comes from the
+ *     extents, or is a hole.
  *  2. The cache file, where there is one, is exactly as long as the inode.
- *  3. Before the first byte of an epoch goes into a cache file, table `dirty` says so (a crash finds it again).
- *  4. Bytes of a frozen, not yet captured range are saved before they change: the commit sees the cut.
+ *  3. Before the first byte of an epoch goes into a cache file, table `dirty` says so (a crash
+ *     finds it again).
+ *  4. Bytes of a frozen, not yet captured range are saved before they change: the commit sees the
+ *     cut.
  *  5. Dirty and frozen blocks are never evicted.
  *  6. While a fetch writes into a range, nobody else does: who needs the range waits for the fetch.
  *
- * States of a block: absent -> (fetch) present -> (write) dirty -> (freeze) frozen -> (publish) present -> (evict)
- * absent; a write makes any of them dirty, a frozen one also.
+ * States of a block: absent -> (fetch) present -> (write) dirty -> (freeze) frozen -> (publish)
+ * present -> (evict) absent; a write makes any of them dirty, a frozen one also.
  */
 export class FileCache implements CutSource {
   readonly #options: FileCacheOptions;
@@ -107,7 +110,9 @@ export class FileCache implements CutSource {
     return this.#readPresent(file, offset, into.subarray(at, at + end - offset));
   }
 
-  /** Nothing of before an await is used after it: the file may have been cut, evicted or deleted. */
+  /**
+   * Nothing of before an await is used after it: the file may have been cut, evicted or deleted.
+   */
   async #readLater(
     ino: Ino,
     offset: number,
@@ -165,7 +170,10 @@ export class FileCache implements CutSource {
     return -ENOSPC;
   }
 
-  /** What a write must wait for: room in the cache, fetches in its range, blocks it covers only in part. */
+  /**
+   * What a write must wait for: room in the cache, fetches in its range, blocks it covers only in
+   * part.
+   */
   #readyToWrite(file: CachedFile, offset: number, length: number): Promise<void> | undefined {
     const { evictor } = this.#files;
     if (evictor.isFull(length)) return evictor.makeRoom(this.#options.relieve);
@@ -239,15 +247,17 @@ export class FileCache implements CutSource {
     file.markedEpoch = this.#openEpoch;
   }
 
-  /** The owner set the times of `inode`: a crash must find them at the cache file of a dirty inode. */
+  /**
+   * The owner set the times of `inode`: a crash must find them at the cache file of a dirty inode.
+   */
   mtimeSet(inode: Inode): void {
     const file = this.#files.known(inode.ino);
     if (file?.isBusy) this.#files.restoreMtime(file);
   }
 
   /**
-   * Makes the cache file of `inode` `size` bytes long, before the metadata says so: undefined when done, else a
-   * promise after which to ask again.
+   * Makes the cache file of `inode` `size` bytes long, before the metadata says so: undefined when
+   * done, else a promise after which to ask again.
    */
   resize(inode: Inode, size: number): Promise<void> | undefined {
     const file = this.#files.load(inode);
@@ -337,7 +347,9 @@ export class FileCache implements CutSource {
     return inode.sizeBytes;
   }
 
-  /** Marks blocks dirty that did not change, so that the next commit stores them in larger chunks. */
+  /**
+   * Marks blocks dirty that did not change, so that the next commit stores them in larger chunks.
+   */
   rewrite(ino: Ino, start: number, end: number): void {
     const inode = this.#meta.inode(ino);
     if (inode === undefined) return;

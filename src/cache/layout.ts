@@ -5,8 +5,9 @@ import type { Epoch, Ino } from '../base/ids.ts';
 const FANOUT = 256;
 
 /**
- * Where the cache keeps its files: `<xx>/<ino>` for contents, `frozen/` for what a running commit still needs. The
- * epoch in the names there keeps the next commit's files apart from those still being removed.
+ * Where the cache keeps its files: `<xx>/<ino>` for contents, `frozen/` for what a running commit
+ * still needs. The epoch in the names there keeps the next commit's files apart from those still
+ * being removed.
  */
 export class CacheLayout {
   readonly folder: string;

@@ -6,7 +6,9 @@ import { seekData, seekHole } from '../base/os/mod.ts';
 
 const COPY_BYTES: number = MIB;
 
-/** The ranges of a sparse file that are allocated, as its file system tells (SEEK_DATA, SEEK_HOLE). */
+/**
+ * The ranges of a sparse file that are allocated, as its file system tells (SEEK_DATA, SEEK_HOLE).
+ */
 export function* allocatedRanges(fd: number): Generator<Interval> {
   let at = 0;
   for (;;) {

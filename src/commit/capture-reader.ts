@@ -16,8 +16,9 @@ export interface ReadRange {
 export type Capture = (ranges: ReadRange[]) => Promise<CapturedRange[]>;
 
 /**
- * Reads frozen bytes while they may change: first the file, then, told what was overwritten meanwhile, the saved
- * bytes. What is overwritten after the question was saved before, so the result is the cut whatever the order.
+ * Reads frozen bytes while they may change: first the file, then, told what was overwritten
+ * meanwhile, the saved bytes. What is overwritten after the question was saved before, so the
+ * result is the cut whatever the order.
  */
 export class CaptureReader {
   readonly #capture: Capture;
@@ -71,7 +72,10 @@ export class CaptureReader {
   }
 }
 
-/** Fills `content` from `offset` of the file on; what lies behind its end is zero. False for no file. */
+/**
+ * Fills `content` from `offset` of the file on; what lies behind its end is zero. False for no
+ * file.
+ */
 function readRange(
   path: string,
   content: Buffer,

@@ -9,7 +9,10 @@ import { batchesOf, type Segment, segmentsOf } from './segments.ts';
 
 /** The side of a commit that touches disks; it lives on a thread of its own. */
 export interface CommitBackend {
-  /** Reads the segments as they were at the cut, stores what is new: their chunk ids, 32 bytes each, in order. */
+  /**
+   * Reads the segments as they were at the cut, stores what is new: their chunk ids, 32 bytes each,
+   * in order.
+   */
   store(segments: Segment[]): Promise<Uint8Array>;
   /** Writes the epoch on the disks and syncs them; resolves when it has its redundancy. */
   publish(epoch: { epoch: Epoch; seq: number; cutTimeMs: number }): Promise<void>;
@@ -42,7 +45,10 @@ export interface CommitProgress {
 export interface CommitStatus {
   running: CommitProgress | undefined;
   committedEpoch: Epoch;
-  /** When the newest committed epoch was cut, in ms since 1970; undefined in a new process before its first. */
+  /**
+   * When the newest committed epoch was cut, in ms since 1970; undefined in a new process before
+   * its first.
+   */
   committedAtMs: number | undefined;
   /** Why the last commit failed; undefined when it did not. */
   failure: string | undefined;
@@ -62,12 +68,15 @@ const EXTENTS_A_REGION_MAX = 24;
  * Decides when to commit and drives one commit at a time.
  *
  * Invariants:
- *  1. The cut is one turn of the event loop: size, times, journal and dirty ranges of all files belong to one instant.
- *  2. A waiter is told only of an epoch cut after it asked; waiters of one epoch share it (group commit).
+ *  1. The cut is one turn of the event loop: size, times, journal and dirty ranges of all files
+ *     belong to one instant.
+ *  2. A waiter is told only of an epoch cut after it asked; waiters of one epoch share it (group
+ *     commit).
  *  3. The live metadata takes over an epoch's extents only after the disks have it.
  *  4. An epoch number is used once: after a failure the next attempt has the next one.
  *
- * idle -> cutting -> storing -> publishing -> idle; a failure in storing or publishing -> abandoned -> idle.
+ * idle -> cutting -> storing -> publishing -> idle; a failure in storing or publishing -> abandoned
+ * -> idle.
  */
 export class Committer {
   readonly #options: CommitterOptions;
@@ -137,7 +146,9 @@ export class Committer {
     });
   }
 
-  /** Runs commits until nobody waits; the running one does not count for who asked after its cut. */
+  /**
+   * Runs commits until nobody waits; the running one does not count for who asked after its cut.
+   */
   async #run(): Promise<void> {
     if (this.#running !== undefined) return;
     // One turn later, so that waiters of the same turn share the cut.
@@ -251,7 +262,10 @@ export class Committer {
     }
   }
 
-  /** Many small writes leave many small chunks: marks such regions, so that the next commit makes one of them. */
+  /**
+   * Many small writes leave many small chunks: marks such regions, so that the next commit makes
+   * one of them.
+   */
   #compact(files: FileExtents[]): void {
     const { meta, cache } = this.#options;
     for (const { ino, ranges } of files) {
@@ -268,7 +282,10 @@ export class Committer {
     }
   }
 
-  /** Commits a last time unless told not to; background commits end. Throws when the last commit fails. */
+  /**
+   * Commits a last time unless told not to; background commits end. Throws when the last commit
+   * fails.
+   */
   async close(options: { commit: boolean }): Promise<void> {
     clearInterval(this.#timer);
     this.#closing = true;
@@ -287,7 +304,10 @@ function closing(): DfsError {
   return new DfsError('CLOSED', 'Cannot commit: the volume is closing');
 }
 
-/** Waits for all to end, before what they work on may be given up; throws what the first of them threw. */
+/**
+ * Waits for all to end, before what they work on may be given up; throws what the first of them
+ * threw.
+ */
 async function allOf(work: Promise<void>[]): Promise<void> {
   for (const end of await Promise.allSettled(work)) if (end.status === 'rejected') throw end.reason;
 }

@@ -37,7 +37,10 @@ export class EpochBuilder {
     ranges.push({ offset, lengthBytes, chunk, chunkOffset: 0 });
   }
 
-  /** The body of the epoch's record: operations of the journal in (afterSeq, seq], then what was added. */
+  /**
+   * The body of the epoch's record: operations of the journal in (afterSeq, seq], then what was
+   * added.
+   */
   body(afterSeq: number, seq: number): Buffer {
     const out = new ByteWriter(1 << 16);
     this.#live ??= new Database(this.#livePath, { readonly: true });

@@ -11,8 +11,9 @@ export type VerifyTip = (header: EpochRecordHeader, body: Buffer) => Promise<boo
  *
  * Invariants:
  *  1. Each record names the one before it; the epochs of the volume are one such chain.
- *  2. Only the last record of a chain can be unpublished: the next is written after it has its redundancy, or names
- *     the one before it. Among two last records the later epoch, then the later incarnation, is newer.
+ *  2. Only the last record of a chain can be unpublished: the next is written after it has its
+ *     redundancy, or names the one before it. Among two last records the later epoch, then the
+ *     later incarnation, is newer.
  *  3. A log that failed is not written again.
  */
 export class EpochLogs {
@@ -72,8 +73,8 @@ export class EpochLogs {
   }
 
   /**
-   * Brings `committed` to the newest epoch the disks have whole: the chain of records from its head to the newest last
-   * record that verifies. Answers how many epochs were taken over.
+   * Brings `committed` to the newest epoch the disks have whole: the chain of records from its head
+   * to the newest last record that verifies. Answers how many epochs were taken over.
    */
   async replay(committed: CommittedMeta, verifyTip: VerifyTip): Promise<number> {
     const head = committed.head();

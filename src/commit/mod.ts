@@ -1,7 +1,7 @@
 /**
- * The commit: a crash-consistent cut of the whole volume, its dirty ranges cut into chunks and stored, and the epoch
- * published on the disks. It asks the cache for the bytes of the cut through an interface of its own. The committed
- * side of the volume, with its disks, lives here as well.
+ * The commit: a crash-consistent cut of the whole volume, its dirty ranges cut into chunks and
+ * stored, and the epoch published on the disks. It asks the cache for the bytes of the cut through
+ * an interface of its own. The committed side of the volume, with its disks, lives here as well.
  */
 export type { ReadRange } from './capture-reader.ts';
 export type { CommitBackend, CommitProgress, CommitStatus } from './committer.ts';

@@ -2,7 +2,10 @@ import type { Ino } from '../base/ids.ts';
 import { CHUNK_BYTES_MAX } from '../base/limits.ts';
 import type { FrozenFile } from './cut-source.ts';
 
-/** Bytes of one frozen file that become one chunk: `lengthBytes` from `offset` on, never across a multiple of 4 MiB. */
+/**
+ * Bytes of one frozen file that become one chunk: `lengthBytes` from `offset` on, never across a
+ * multiple of 4 MiB.
+ */
 export interface Segment {
   ino: Ino;
   path: string;
@@ -29,7 +32,10 @@ export function* segmentsOf(files: Iterable<FrozenFile>): Generator<Segment> {
   }
 }
 
-/** Groups segments, so that a round trip to the store's thread moves many small files or one large chunk. */
+/**
+ * Groups segments, so that a round trip to the store's thread moves many small files or one large
+ * chunk.
+ */
 export function* batchesOf(segments: Iterable<Segment>): Generator<Segment[]> {
   let batch: Segment[] = [];
   let bytes = 0;

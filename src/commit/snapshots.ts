@@ -110,8 +110,8 @@ export class Snapshots {
   }
 
   /**
-   * Opens the committed database at `path`; when it is missing or damaged, builds it from the newest snapshot that
-   * verifies on any disk. Throws UNAVAILABLE when there is none.
+   * Opens the committed database at `path`; when it is missing or damaged, builds it from the
+   * newest snapshot that verifies on any disk. Throws UNAVAILABLE when there is none.
    */
   static async openCommitted(options: CommittedSource): Promise<CommittedMeta> {
     const { path, log } = options;

@@ -55,8 +55,8 @@ async function checkIdentity(path: string, volumeUuid: string, diskId: DiskId): 
 }
 
 /**
- * Opens one disk. Whatever is wrong with it is its `problem` and no reason to fail: the others can do. But a newer
- * format is an error, because going on could do harm.
+ * Opens one disk. Whatever is wrong with it is its `problem` and no reason to fail: the others can
+ * do. But a newer format is an error, because going on could do harm.
  */
 export async function openVolumeDisk(options: {
   entry: DiskEntry;

@@ -45,12 +45,13 @@ export interface VolumeHead extends Head {
 }
 
 /**
- * The committed side of a volume: its disks, its chunks, its epochs. It runs on a thread of its own, beside the event
- * loop that serves the kernel.
+ * The committed side of a volume: its disks, its chunks, its epochs. It runs on a thread of its
+ * own, beside the event loop that serves the kernel.
  *
  * Invariants:
  *  1. `committed` stands at a published epoch; it moves only after the disks have the next one.
- *  2. Pieces and record of an epoch are all written before any of them counts, and synced in one parallel round.
+ *  2. Pieces and record of an epoch are all written before any of them counts, and synced in one
+ *     parallel round.
  *  3. A chunk is referenced without being stored only if a published epoch, or this one, stored it.
  */
 export class Volume implements CommitBackend {
@@ -94,8 +95,9 @@ export class Volume implements CommitBackend {
   }
 
   /**
-   * Opens the disks and brings the committed state in HOME to the newest epoch they have. Throws UNAVAILABLE when no
-   * disk can be used, CORRUPT when the disks do not lead on from the state in HOME or from a snapshot.
+   * Opens the disks and brings the committed state in HOME to the newest epoch they have. Throws
+   * UNAVAILABLE when no disk can be used, CORRUPT when the disks do not lead on from the state in
+   * HOME or from a snapshot.
    */
   static async open(options: VolumeOptions): Promise<Volume> {
     const map = await readMap(options);
@@ -182,7 +184,8 @@ export class Volume implements CommitBackend {
       previous: recordId,
       body,
     });
-    // Invariant 2: one parallel round. Pieces are on all disks that were in service when they were put.
+    // Invariant 2: one parallel round. Pieces are on all disks that were in service when they were
+    // put.
     const inService = this.chunks.inService;
     const [logged, synced] = await Promise.all([this.#logs.append(record), this.chunks.sync()]);
     const lost = inService.filter((id) => !synced.has(id));

@@ -9,10 +9,10 @@ type Done = 0 | NegativeErrno | Promise<0 | NegativeErrno>;
 
 /**
  * Requests about an open folder. Folders are opened and closed without the file system: it keeps no
- * state of them. So the first OPENDIR of a mount is answered with ENOSYS where the kernel takes that
- * (5.1 on) for "all folders open, without asking": no OPENDIR and RELEASEDIR come any more, and the
- * kernel keeps what it has listed until it changes the folder itself or is told of a change. A walk
- * of a tree it has seen makes no request at all.
+ * state of them. So the first OPENDIR of a mount is answered with ENOSYS where the kernel takes
+ * that (5.1 on) for "all folders open, without asking": no OPENDIR and RELEASEDIR come any more,
+ * and the kernel keeps what it has listed until it changes the folder itself or is told of a
+ * change. A walk of a tree it has seen makes no request at all.
  */
 export function directoryHandlers(deps: HandlerDeps): HandlerList {
   const { vfs, request, replies, cache, keepsListings } = deps;

@@ -24,7 +24,9 @@ export interface Head {
   cutTimeMs: number;
 }
 
-/** A stored chunk: its content's length in bytes, its scheme as text and how many extents name it. */
+/**
+ * A stored chunk: its content's length in bytes, its scheme as text and how many extents name it.
+ */
 export interface ChunkRow {
   id: ChunkId;
   lengthBytes: number;
@@ -36,8 +38,9 @@ export interface ChunkRow {
 const INCONSISTENCIES_MAX = 20;
 
 /**
- * The metadata exactly as the newest published epoch has it: the state machine fed with epoch records and nothing
- * else. Snapshots are copies of it, recovery builds it, deduplication asks it. It belongs to the store's thread.
+ * The metadata exactly as the newest published epoch has it: the state machine fed with epoch
+ * records and nothing else. Snapshots are copies of it, recovery builds it, deduplication asks it.
+ * It belongs to the store's thread.
  */
 export class CommittedMeta {
   readonly db: Database.Database;
@@ -95,7 +98,9 @@ export class CommittedMeta {
     return this.#sql.chunksAfter.all(after, limit) as ChunkRow[];
   }
 
-  /** Stored and referenced content, in bytes and numbers: their ratio is what deduplication saved. */
+  /**
+   * Stored and referenced content, in bytes and numbers: their ratio is what deduplication saved.
+   */
   totals(): { chunks: number; chunkBytes: number; extentBytes: number; inodes: number } {
     const [chunks, chunkBytes] = this.#sql.chunkTotals.get() as [number, number | null];
     const [extentBytes] = this.#sql.extentTotal.get() as [number | null];

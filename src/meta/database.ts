@@ -2,7 +2,9 @@ import { statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { assert, DfsError, messageOf } from '../base/errors.ts';
 
-/** Opens a SQLite file the way this project uses it: WAL, survives a dead process, the caller syncs. */
+/**
+ * Opens a SQLite file the way this project uses it: WAL, survives a dead process, the caller syncs.
+ */
 export function openDatabase(path: string): Database.Database {
   try {
     const db = new Database(path);

@@ -2,7 +2,9 @@ import { blake3 } from '@napi-rs/blake-hash';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { assert, DfsError } from '../base/errors.ts';
 
-/** Bytes that every sealed header of every version begins with: magic 4, version u16, length u16. */
+/**
+ * Bytes that every sealed header of every version begins with: magic 4, version u16, length u16.
+ */
 export const HEADER_PRELUDE_BYTES = 8;
 /** The BLAKE3 that every sealed header ends with, over everything before it. */
 export const HEADER_CHECKSUM_BYTES = 32;

@@ -40,9 +40,10 @@ export interface ScanOptions {
 }
 
 /**
- * Everything in one log file, in order. After damage the next record is looked for by its magic, and
- * must be of a later epoch than the last one: file content in a damaged body may hold an old log, and
- * that must not come back to life. Throws NEWER_FORMAT and FOREIGN for intact records of that kind.
+ * Everything in one log file, in order. After damage the next record is looked for by its magic,
+ * and must be of a later epoch than the last one: file content in a damaged body may hold an old
+ * log, and that must not come back to life. Throws NEWER_FORMAT and FOREIGN for intact records of
+ * that kind.
  */
 export async function* scanLogFile(
   options: ScanOptions,

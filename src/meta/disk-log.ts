@@ -17,11 +17,13 @@ import { decodeEpochRecordHeader } from './epoch-record-reader.ts';
 // Invariants:
 //  1. Records stand in the files in the order of their epochs, and the files in the order of their
 //     names; only the last file is ever written, only at its end.
-//  2. `#sizeBytes` is the end of the last complete record of the last file; nothing behind it is read.
+//  2. `#sizeBytes` is the end of the last complete record of the last file; nothing behind it is
+//     read.
 //  3. After a failed write or sync the object is poisoned: nobody knows what the kernel kept, so
 //     nothing is written or synced through it again. Only a full disk is forgiven, once the half
 //     record is cut off again.
-//  4. One operation at a time: a sync that finds nothing to do has still waited for those before it.
+//  4. One operation at a time: a sync that finds nothing to do has still waited for those before
+//     it.
 
 /** Operations that may wait for their turn; a commit has one append and one sync at a time. */
 const OPERATIONS_MAX = 256;
@@ -33,7 +35,9 @@ export interface DiskLogOptions {
   readOnly?: boolean;
 }
 
-/** The metadata log of one disk: epoch records, appended, in files named after their first epoch. */
+/**
+ * The metadata log of one disk: epoch records, appended, in files named after their first epoch.
+ */
 export class DiskLog {
   readonly folder: string;
   readonly #volumeTag: Buffer;
@@ -59,8 +63,9 @@ export class DiskLog {
   }
 
   /**
-   * Opens the log of a disk, verifying its last file. What a crash left behind the last record is in
-   * {@link tail}, and is cut off when opened for writing. A folder that is not there is an empty log.
+   * Opens the log of a disk, verifying its last file. What a crash left behind the last record is
+   * in {@link tail}, and is cut off when opened for writing. A folder that is not there is an empty
+   * log.
    */
   static async open(options: DiskLogOptions): Promise<DiskLog> {
     const log = new DiskLog(options);
@@ -126,8 +131,8 @@ export class DiskLog {
   }
 
   /**
-   * Ends the current file; `epoch` will be the first in the next one. To be called after a snapshot. Does nothing when
-   * the epoch, or a later one, was appended meanwhile.
+   * Ends the current file; `epoch` will be the first in the next one. To be called after a
+   * snapshot. Does nothing when the epoch, or a later one, was appended meanwhile.
    */
   startNewFile(epoch: Epoch): Promise<void> {
     return this.#enqueue('start a file of', async () => {
@@ -142,8 +147,8 @@ export class DiskLog {
   }
 
   /**
-   * The records from an epoch on, in order, verified, one body in memory at a time. `onDamage` is told
-   * of every place that does not verify; the record after one has `gap: true`.
+   * The records from an epoch on, in order, verified, one body in memory at a time. `onDamage` is
+   * told of every place that does not verify; the record after one has `gap: true`.
    */
   async *records(
     from: Epoch,
@@ -159,10 +164,10 @@ export class DiskLog {
   }
 
   /**
-   * Drops, durably, everything after the given record, because it never was committed: later epochs,
-   * the same epoch of another incarnation, and what does not verify behind the last record that stays.
-   * Also the way to repair a log with a gap: cut it there, and append what other disks have. Answers how
-   * many records were dropped.
+   * Drops, durably, everything after the given record, because it never was committed: later
+   * epochs, the same epoch of another incarnation, and what does not verify behind the last record
+   * that stays. Also the way to repair a log with a gap: cut it there, and append what other disks
+   * have. Answers how many records were dropped.
    */
   truncateAfter(last: { epoch: Epoch; incarnation: number }): Promise<number> {
     return this.#enqueue('truncate', async () => {
@@ -185,7 +190,10 @@ export class DiskLog {
     });
   }
 
-  /** Deletes the files in which every record is of an epoch before the given one, but never the last. */
+  /**
+   * Deletes the files in which every record is of an epoch before the given one, but never the
+   * last.
+   */
   dropBefore(epoch: Epoch): Promise<void> {
     return this.#enqueue('drop files of', async () => {
       const kept = this.#files.findIndex((_, index) => {

@@ -11,8 +11,8 @@ import {
 } from './epoch-record-format.ts';
 
 /**
- * The header at the start of `buffer`, verified, in copies of its own. CORRUPT or NEWER_FORMAT; says
- * nothing of the body, for which {@link decodeEpochRecord} is there.
+ * The header at the start of `buffer`, verified, in copies of its own. CORRUPT or NEWER_FORMAT;
+ * says nothing of the body, for which {@link decodeEpochRecord} is there.
  */
 export function decodeEpochRecordHeader(buffer: Buffer): EpochRecordHeader {
   const reader = openHeader(EPOCH_RECORD, buffer);

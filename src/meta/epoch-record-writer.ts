@@ -20,7 +20,9 @@ export interface EpochRecordFields {
   body: Buffer;
 }
 
-/** The record as it is appended to the log of every disk; BAD_ARGUMENT for a body over the limit. */
+/**
+ * The record as it is appended to the log of every disk; BAD_ARGUMENT for a body over the limit.
+ */
 export function encodeEpochRecord(fields: EpochRecordFields): Buffer {
   const { volumeTag, epoch, incarnation, cutTimeMs, lastSeq, previous, body } = fields;
   assert(volumeTag.length === VOLUME_TAG_BYTES, `a volume tag of ${volumeTag.length} bytes`);

@@ -3,7 +3,9 @@ import type { ChunkId, Ino } from '../base/ids.ts';
 import type { ExtentRange } from './ops.ts';
 import type { RefHook } from './state.ts';
 
-/** A stored range of a file: bytes [offset, offset + lengthBytes) are `chunk` from `chunkOffset` on. */
+/**
+ * A stored range of a file: bytes [offset, offset + lengthBytes) are `chunk` from `chunkOffset` on.
+ */
 export interface Extent extends ExtentRange {
   chunk: ChunkId;
 }
@@ -76,7 +78,8 @@ export class ExtentTable {
         const skipped = end - extent.offset;
         this.#add(ino, end, extentEnd - end, extent.chunk, extent.chunkOffset + skipped);
       }
-      // References to the remains are counted before this one goes, so a count never touches zero in between.
+      // References to the remains are counted before this one goes, so a count never touches zero
+      // in between.
       this.#onRef(extent.chunk, -1);
     }
   }

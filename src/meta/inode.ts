@@ -2,14 +2,16 @@ import type { Ino } from '../base/ids.ts';
 import type { Time } from './ops.ts';
 
 export const S_IFMT = 0o170000;
-export const S_IFSOCK = 0o140000;
 export const S_IFLNK = 0o120000;
 export const S_IFREG = 0o100000;
 export const S_IFDIR = 0o040000;
 export const S_ISUID = 0o4000;
 export const S_ISGID = 0o2000;
 
-/** An inode in memory. Times are seconds and nanoseconds; sizes bytes; `parent` is a folder's parent, else 0. */
+/**
+ * An inode in memory. Times are seconds and nanoseconds; sizes bytes; `parent` is a folder's
+ * parent, else 0.
+ */
 export interface Inode {
   readonly ino: Ino;
   mode: number;

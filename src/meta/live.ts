@@ -10,7 +10,10 @@ import { LIVE_SCHEMA, STATE_TABLES } from './schema.ts';
 import { MetaState } from './state.ts';
 import { WalSync } from './wal-sync.ts';
 
-/** Which kernel request asks for a change, so that its answer can be found if the kernel sends it again. */
+/**
+ * Which kernel request asks for a change, so that its answer can be found if the kernel sends it
+ * again.
+ */
 export interface OpRequest {
   unique: number;
   resent: boolean;
@@ -28,14 +31,16 @@ const INO_RESERVE = 4096;
 const CHECKPOINT_ON_LOOP_BYTES = 64 * 1024 * 1024;
 
 /**
- * The live metadata: the state machine, the journal of what no epoch has yet, and what a crash must not lose.
+ * The live metadata: the state machine, the journal of what no epoch has yet, and what a crash must
+ * not lose.
  *
  * Invariants:
- *  1. Each run() is one committed SQLite transaction: changed rows, journal rows, the reply. All or nothing survives
- *     the death of the process; syncTo() makes it survive a power cut.
+ *  1. Each run() is one committed SQLite transaction: changed rows, journal rows, the reply. All or
+ *     nothing survives the death of the process; syncTo() makes it survive a power cut.
  *  2. Sequence numbers grow by one an operation, also across restarts and commits.
- *  3. An Inode object is shared by all that hold it and changed only by apply(), but for the size and times of a
- *     dirty file, which its cache file changes and the next cut writes down with a `grow`.
+ *  3. An Inode object is shared by all that hold it and changed only by apply(), but for the size
+ *     and times of a dirty file, which its cache file changes and the next cut writes down with a
+ *     `grow`.
  *  4. publish() may be cut off anywhere and repeated: the journal goes last.
  */
 export class LiveMeta {
@@ -51,7 +56,10 @@ export class LiveMeta {
   readonly #earlierReplies = new Map<number, number>();
   /** Last journal row of each inode that has one. */
   readonly #pending = new Map<Ino, number>();
-  /** Smallest size each file was cut to since the last cut: a commit in flight must not bring more back. */
+  /**
+   * Smallest size each file was cut to since the last cut: a commit in flight must not bring more
+   * back.
+   */
   #truncatedTo = new Map<Ino, number>();
   #lastSeq: number;
   #pendingBytes = 0;
@@ -80,8 +88,8 @@ export class LiveMeta {
   }
 
   #load(): void {
-    // Request numbers grow within a mount: the ring goes on behind the newest, so that the answers a later process may
-    // need are overwritten last.
+    // Request numbers grow within a mount: the ring goes on behind the newest, so that the answers
+    // a later process may need are overwritten last.
     let newest = -1;
     for (const [slot, request, result] of this.#sql.replies.all() as [number, number, number][]) {
       this.#earlierReplies.set(request, result);
@@ -139,7 +147,10 @@ export class LiveMeta {
     return read;
   }
 
-  /** Keeps the object of `ino` in memory until {@link unpin}: its owner changes size and times in it. */
+  /**
+   * Keeps the object of `ino` in memory until {@link unpin}: its owner changes size and times in
+   * it.
+   */
   pin(inode: Inode): void {
     this.#pinned.set(inode.ino, inode);
     this.#inodes.delete(inode.ino);
@@ -168,7 +179,9 @@ export class LiveMeta {
     return ino as Ino;
   }
 
-  /** What was answered to a request the kernel sends again, or undefined if it was not carried out. */
+  /**
+   * What was answered to a request the kernel sends again, or undefined if it was not carried out.
+   */
   earlierReply(request: OpRequest): number | undefined {
     return request.resent ? this.#earlierReplies.get(request.unique) : undefined;
   }
@@ -180,8 +193,8 @@ export class LiveMeta {
   }
 
   /**
-   * Carries out `ops` as one transaction and remembers `result` as the answer to `request`. Throws NO_SPACE or IO with
-   * nothing changed.
+   * Carries out `ops` as one transaction and remembers `result` as the answer to `request`. Throws
+   * NO_SPACE or IO with nothing changed.
    */
   run(ops: MetaOp[], request?: OpRequest, result = 0): void {
     const firstSeq = this.#lastSeq + 1;
@@ -240,7 +253,9 @@ export class LiveMeta {
     this.wal.touched(ino);
   }
 
-  /** Records that the cache file of `ino` may get data in `epoch`; before the first byte is written. */
+  /**
+   * Records that the cache file of `ino` may get data in `epoch`; before the first byte is written.
+   */
   markDirty(ino: Ino, epoch: Epoch): void {
     try {
       this.#sql.putDirty.run(ino, epoch);
@@ -254,7 +269,10 @@ export class LiveMeta {
     return this.#sql.dirty.all() as { ino: Ino; epoch: Epoch }[];
   }
 
-  /** Writes down size and times of dirty files and ends the journal of an epoch. Returns its last number. */
+  /**
+   * Writes down size and times of dirty files and ends the journal of an epoch. Returns its last
+   * number.
+   */
   cut(grown: Inode[]): { seq: number; truncatedTo: ReadonlyMap<Ino, number> } {
     if (grown.length > 0) {
       this.run(
@@ -273,7 +291,9 @@ export class LiveMeta {
     return { seq: this.#lastSeq, truncatedTo: this.#truncatedTo };
   }
 
-  /** Takes over new extents of some files of an epoch: the part of a publish that may be repeated. */
+  /**
+   * Takes over new extents of some files of an epoch: the part of a publish that may be repeated.
+   */
   publishExtents(files: FileExtents[], truncatedTo: ReadonlyMap<Ino, number>): void {
     this.#atomically(() => {
       for (const file of files) {
@@ -297,9 +317,10 @@ export class LiveMeta {
   }
 
   /**
-   * Makes the live state the committed one plus the journal behind it: after a crash between an epoch's publishing and
-   * the end of {@link publishDone}, and when a power cut took the newest operations from here but not from the disks.
-   * `committedPath` is a database that stands at `head`. One transaction.
+   * Makes the live state the committed one plus the journal behind it: after a crash between an
+   * epoch's publishing and the end of {@link publishDone}, and when a power cut took the newest
+   * operations from here but not from the disks. `committedPath` is a database that stands at
+   * `head`. One transaction.
    */
   rebase(committedPath: string, head: { epoch: Epoch; seq: number }): void {
     const later = [...this.journal(head.seq)];
@@ -336,7 +357,10 @@ export class LiveMeta {
     }
   }
 
-  /** Lets SQLite's log begin anew when it has grown long. The store's thread has copied most of it by then. */
+  /**
+   * Lets SQLite's log begin anew when it has grown long. The store's thread has copied most of it
+   * by then.
+   */
   checkpointIfLong(): void {
     if (isLogLong(this.#path, CHECKPOINT_ON_LOOP_BYTES)) {
       this.#db.pragma('wal_checkpoint(PASSIVE)');

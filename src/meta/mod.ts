@@ -1,6 +1,7 @@
 /**
- * Metadata: a deterministic state machine on SQLite that changes only through operations, its journal of what is not
- * committed yet, and the log and snapshots of it on every disk, from which all of it can be built anew.
+ * Metadata: a deterministic state machine on SQLite that changes only through operations, its
+ * journal of what is not committed yet, and the log and snapshots of it on every disk, from which
+ * all of it can be built anew.
  */
 export type { ChunkRow, Head } from './committed.ts';
 export { CommittedMeta, operationsOf } from './committed.ts';

@@ -1,8 +1,9 @@
 /**
- * A 52-bit hash of a name, by which a folder is ordered and which readdir hands out as its cookie: a listing goes on
- * where it was whatever is created or removed meanwhile (the idea of ext3's htree, Phillips 2002). Stored on disk in
- * SQLite only, yet frozen: a kernel may hold a cookie across a restart. Two multiplicative lanes, mixed at the end as
- * in MurmurHash3's finalizer (Appleby).
+ * A 52-bit hash of a name, by which a folder is ordered and which readdir hands out as its cookie:
+ * a listing goes on where it was whatever is created or removed meanwhile (the idea of ext3's
+ * htree, Phillips 2002). Stored on disk in SQLite only, yet frozen: a kernel may hold a cookie
+ * across a restart. Two multiplicative lanes, mixed at the end as in MurmurHash3's finalizer
+ * (Appleby).
  */
 export function nameHash(name: Uint8Array): number {
   let a = 0x9e3779b1;

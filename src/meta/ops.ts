@@ -15,8 +15,9 @@ export interface ExtentRange {
 }
 
 /**
- * Every change of metadata. Nothing else may change it: the same operations, in the same order, make the same state
- * here, on another node and in recovery (the replicated state machine of Schneider, 1990).
+ * Every change of metadata. Nothing else may change it: the same operations, in the same order,
+ * make the same state here, on another node and in recovery (the replicated state machine of
+ * Schneider, 1990).
  */
 export type MetaOp =
   | {
@@ -53,7 +54,9 @@ export type MetaOp =
   | { kind: 'chunk'; chunk: ChunkId; lengthBytes: number; scheme: string }
   | { kind: 'extents'; ino: Ino; ranges: ExtentRange[] };
 
-/** Fields of an inode that setattr replaces; absent ones stay. The operation's time becomes ctime. */
+/**
+ * Fields of an inode that setattr replaces; absent ones stay. The operation's time becomes ctime.
+ */
 export interface AttrPatch {
   mode?: number;
   uid?: number;

@@ -32,7 +32,10 @@ create table if not exists orphan (ino integer primary key) strict;
 /** The tables of {@link STATE_SCHEMA}. */
 export const STATE_TABLES = ['inode', 'dentry', 'symlink', 'xattr', 'extent', 'orphan'] as const;
 
-/** What only the live database has: the operations not committed yet, and what is needed after a crash. */
+/**
+ * What only the live database has: the operations not committed yet, and what is needed after a
+ * crash.
+ */
 export const LIVE_SCHEMA = `
 create table if not exists journal (seq integer primary key, op blob not null) strict;
 -- Inodes whose cache file may hold data no chunk has, with the epoch of their last first write.
@@ -42,7 +45,9 @@ create table if not exists reply (slot integer primary key, request integer not 
 create table if not exists local (key text primary key, value integer not null) strict, without rowid;
 `;
 
-/** What only the committed database has: stored chunks with their reference counts, and the head. */
+/**
+ * What only the committed database has: stored chunks with their reference counts, and the head.
+ */
 export const COMMITTED_SCHEMA = `
 create table if not exists chunk (
   id blob primary key, length integer not null, scheme text not null, refs integer not null

@@ -34,7 +34,9 @@ export interface WriteSnapshotOptions {
   source: string;
 }
 
-/** Publishes the content of a file as the folder's snapshot of an epoch; answers its path and size. */
+/**
+ * Publishes the content of a file as the folder's snapshot of an epoch; answers its path and size.
+ */
 export async function writeSnapshot(
   options: WriteSnapshotOptions,
 ): Promise<{ path: string; sizeBytes: number }> {

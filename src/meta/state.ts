@@ -41,7 +41,10 @@ export class MetaState {
   readonly db: Database.Database;
   readonly extents: ExtentTable;
   readonly #sql: ReturnType<typeof prepare>;
-  /** Inodes by number, changed in place by apply(); owned by the live store, absent in the committed one. */
+  /**
+   * Inodes by number, changed in place by apply(); owned by the live store, absent in the committed
+   * one.
+   */
   readonly #cached: (ino: Ino) => Inode | undefined;
   /** Inodes that apply() changed since {@link remember}, and what they were. */
   readonly #before = new Map<Inode, Inode>();
@@ -126,7 +129,9 @@ export class MetaState {
     this.#before.clear();
   }
 
-  /** Makes one change. The caller has checked that it is possible: what is not breaks an invariant. */
+  /**
+   * Makes one change. The caller has checked that it is possible: what is not breaks an invariant.
+   */
   apply(op: MetaOp): void {
     switch (op.kind) {
       case 'create':

@@ -5,9 +5,10 @@ import type { Ino } from '../base/ids.ts';
 const TOUCHED_MAX = 50_000;
 
 /**
- * Makes committed transactions of a SQLite database in WAL mode survive a power cut, many waiters with one fdatasync
- * of the log (group commit). The log's own file is opened: closing a descriptor of the database file itself would
- * drop SQLite's POSIX locks. A failed sync is final: the kernel may have dropped the pages (the "fsyncgate" of 2018).
+ * Makes committed transactions of a SQLite database in WAL mode survive a power cut, many waiters
+ * with one fdatasync of the log (group commit). The log's own file is opened: closing a descriptor
+ * of the database file itself would drop SQLite's POSIX locks. A failed sync is final: the kernel
+ * may have dropped the pages (the "fsyncgate" of 2018).
  */
 export class WalSync {
   readonly #path: string;

@@ -5,9 +5,9 @@ import { DfsError } from '../base/errors.ts';
 import { ioError, publishFile } from '../base/publish.ts';
 import { parseScheme } from '../chunk/mod.ts';
 
-// HOME/config is text: a JSON object of some lines, then one line `blake3 <64 hex digits>` over every
-// byte before it. A person can read it; a change by hand, a cut or a flipped bit is noticed. The
-// checksum line is the same in every version.
+// HOME/config is text: a JSON object of some lines, then one line `blake3 <64 hex digits>` over
+// every byte before it. A person can read it; a change by hand, a cut or a flipped bit is noticed.
+// The checksum line is the same in every version.
 
 const FORMAT = 'dfs-config';
 const VERSION = 1;
@@ -49,7 +49,9 @@ export function encodeConfig(config: Config): string {
   return `${json}\n${checksumLine(Buffer.from(`${json}\n`))}`;
 }
 
-/** Reads HOME/config's bytes, all of them verified; `path` is for messages. CORRUPT, NEWER_FORMAT. */
+/**
+ * Reads HOME/config's bytes, all of them verified; `path` is for messages. CORRUPT, NEWER_FORMAT.
+ */
 export function decodeConfig(bytes: Buffer, path: string): Config {
   const end = bytes.length - CHECKSUM_LINE_BYTES;
   const line = end < 0 ? '' : bytes.toString('latin1', end);

@@ -27,8 +27,9 @@ type Route = (query: URLSearchParams, say: Say) => unknown;
 const PROGRESS_MS = 200;
 
 /**
- * The control API of a mounted volume: HTTP and JSON over a unix socket that only its owner can open. Answers are one
- * JSON object; those of POST are lines of JSON, the last of which has `done` or `error` (docs/control-api.md).
+ * The control API of a mounted volume: HTTP and JSON over a unix socket that only its owner can
+ * open. Answers are one JSON object; those of POST are lines of JSON, the last of which has `done`
+ * or `error` (docs/control-api.md).
  */
 export class ControlServer {
   readonly #options: ControlOptions;

@@ -1,4 +1,7 @@
-/** The daemon: serves one volume on the descriptor it was given (3), under the lock it was given (4). */
+/**
+ * The daemon: serves one volume on the descriptor it was given (3), under the lock it was given
+ * (4).
+ */
 import { existsSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { DfsError, InvariantError, messageOf } from '../base/errors.ts';
 import { createLog } from '../base/log.ts';
@@ -35,7 +38,8 @@ function die(error: unknown): never {
 
 process.on('uncaughtException', die);
 process.on('unhandledRejection', die);
-// A supervisor that dies takes the channel with it; the daemon has the descriptor as well and goes on.
+// A supervisor that dies takes the channel with it; the daemon has the descriptor as well and goes
+// on.
 process.on('disconnect', () => log('warn', 'the supervisor is gone'));
 
 async function openVolume(): Promise<LiveVolume> {

@@ -32,8 +32,8 @@ const CHUNKS_A_BATCH = 256;
 const REPORT_EVERY_CHUNKS = 64;
 
 /**
- * Checks the newest epoch: metadata in itself, then every piece of every chunk of every file, all of them read and
- * verified. Changes nothing but the disks' notes of bad pieces.
+ * Checks the newest epoch: metadata in itself, then every piece of every chunk of every file, all
+ * of them read and verified. Changes nothing but the disks' notes of bad pieces.
  */
 export async function fsck(
   volume: Volume,

@@ -57,7 +57,10 @@ export function requireMeta(home: string): void {
   throw new DfsError('NOT_FOUND', `Cannot open ${home}: meta.sqlite is not there; ${hint}`);
 }
 
-/** Takes HOME for this process until the descriptor is closed everywhere; BUSY when another one has it. */
+/**
+ * Takes HOME for this process until the descriptor is closed everywhere; BUSY when another one has
+ * it.
+ */
 export function lockHome(home: string): number {
   const fd = openSync(homePaths(home).lock, 'a', 0o600);
   if (lockExclusive(fd)) return fd;

@@ -158,7 +158,10 @@ export class LiveVolume {
     return this.receipts.of(ino);
   }
 
-  /** Ends background work, commits if asked to, and closes everything. Throws when the last commit failed. */
+  /**
+   * Ends background work, commits if asked to, and closes everything. Throws when the last commit
+   * failed.
+   */
   async close(options: { commit: boolean }): Promise<void> {
     clearInterval(this.#timer);
     this.fileSystem.unmounted();
@@ -173,7 +176,9 @@ export class LiveVolume {
   }
 }
 
-/** Whether the machine has run without a break since HOME was last used; notes that it is used now. */
+/**
+ * Whether the machine has run without a break since HOME was last used; notes that it is used now.
+ */
 function isSameBoot(home: string): boolean {
   const path = join(home, 'boot-id');
   const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();

@@ -1,6 +1,7 @@
 /**
- * One node: wires the rooms together into a volume that is served, and offers what the command line needs: making,
- * mounting, recovering and inspecting a volume, and the control API of a mounted one.
+ * One node: wires the rooms together into a volume that is served, and offers what the command line
+ * needs: making, mounting, recovering and inspecting a volume, and the control API of a mounted
+ * one.
  */
 export type { Config } from './config.ts';
 export type { FsckProgress, FsckReport } from './fsck.ts';

@@ -1,4 +1,7 @@
-/** The supervisor of one mount: locks HOME, mounts, and keeps a daemon serving until the mount is gone. */
+/**
+ * The supervisor of one mount: locks HOME, mounts, and keeps a daemon serving until the mount is
+ * gone.
+ */
 import { readFileSync, rmSync, writeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { createLog } from '../base/log.ts';
@@ -33,7 +36,10 @@ function answer(message: MountAnswer): void {
   process.send(message, () => process.channel && process.disconnect());
 }
 
-/** Threads for waiting on devices, and few malloc arenas: one for each thread would keep what all once needed. */
+/**
+ * Threads for waiting on devices, and few malloc arenas: one for each thread would keep what all
+ * once needed.
+ */
 function daemonEnvironment(): NodeJS.ProcessEnv {
   const { UV_THREADPOOL_SIZE = '12', MALLOC_ARENA_MAX = '2' } = process.env;
   return { ...process.env, UV_THREADPOOL_SIZE, MALLOC_ARENA_MAX };

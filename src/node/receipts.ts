@@ -10,7 +10,9 @@ export interface Receipt {
   epoch: Epoch;
   /** Bytes no published chunk has. */
   bytesLeft: number;
-  /** Age of the volume's oldest byte that no commit has taken, in ms; undefined when there is none. */
+  /**
+   * Age of the volume's oldest byte that no commit has taken, in ms; undefined when there is none.
+   */
   oldestUncommittedMs: number | undefined;
   scheme: string;
   /** Why the last commit failed. */

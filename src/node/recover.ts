@@ -45,8 +45,9 @@ const COMMIT_INTERVAL_MS = 5000;
 const CHUNKS_A_BATCH = 256;
 
 /**
- * Builds a new HOME from disk folders and nothing else: the newest epoch whose records and pieces verify. Chunks are
- * looked up, not read. Leaves no HOME behind when it fails; changes no piece on any disk.
+ * Builds a new HOME from disk folders and nothing else: the newest epoch whose records and pieces
+ * verify. Chunks are looked up, not read. Leaves no HOME behind when it fails; changes no piece on
+ * any disk.
  */
 export async function recoverVolume(request: RecoverRequest): Promise<RecoverReport> {
   const home = resolve(request.home);
@@ -163,8 +164,8 @@ interface FoundDisk {
 }
 
 /**
- * Reads whose the disks are; FOREIGN when they are not all of one volume. A damaged one is left out, because the
- * others may do, unless there is no other.
+ * Reads whose the disks are; FOREIGN when they are not all of one volume. A damaged one is left
+ * out, because the others may do, unless there is no other.
  */
 async function identify(
   paths: string[],

@@ -20,8 +20,8 @@ interface Answer {
 const WAITING_MAX = 10_000;
 
 /**
- * Calls between two threads: each end has methods the other may call, and every call gets one answer. Arguments and
- * results are copied by structured clone: Buffers arrive as Uint8Array.
+ * Calls between two threads: each end has methods the other may call, and every call gets one
+ * answer. Arguments and results are copied by structured clone: Buffers arrive as Uint8Array.
  */
 export class Rpc {
   readonly #channel: Channel;

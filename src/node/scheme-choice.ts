@@ -12,9 +12,9 @@ const DISK_SHARE_MAX = 0.05;
 const ERASURE: Scheme = { kind: 'ec', dataPieces: 4, parityPieces: 2 };
 
 /**
- * The scheme for disks of the given weights (numbers of buckets). `auto`: erasure coding if losing any one disk loses
- * less than 5% of the buckets and there are spare disks to rebuild on, else replicas. Throws BAD_ARGUMENT for a scheme
- * wider than the disks.
+ * The scheme for disks of the given weights (numbers of buckets). `auto`: erasure coding if losing
+ * any one disk loses less than 5% of the buckets and there are spare disks to rebuild on, else
+ * replicas. Throws BAD_ARGUMENT for a scheme wider than the disks.
  */
 export function chooseScheme(wanted: string, weights: number[]): SchemeChoice {
   if (wanted !== 'auto') {

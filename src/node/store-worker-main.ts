@@ -1,4 +1,7 @@
-/** The store's thread: the committed side of the volume, driven by calls of the thread that serves the kernel. */
+/**
+ * The store's thread: the committed side of the volume, driven by calls of the thread that serves
+ * the kernel.
+ */
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert } from '../base/errors.ts';
 import type { ChunkId, DiskId, Epoch } from '../base/ids.ts';

@@ -21,7 +21,10 @@ export interface DiskReport {
   freeBytes: number | undefined;
 }
 
-/** The committed side of a volume in figures. Sizes in bytes, of plain content unless the name says raw. */
+/**
+ * The committed side of a volume in figures. Sizes in bytes, of plain content unless the name says
+ * raw.
+ */
 export interface VolumeReport {
   volumeUuid: string;
   mapVersion: number;

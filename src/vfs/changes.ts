@@ -5,7 +5,9 @@ import type { Log } from '../base/log.ts';
 import type { LiveMeta, MetaOp } from '../meta/mod.ts';
 import type { RequestContext } from './vfs-interface.ts';
 
-/** Carries out changes of metadata for requests, and says what an application sees when one fails. */
+/**
+ * Carries out changes of metadata for requests, and says what an application sees when one fails.
+ */
 export class Changes {
   readonly #meta: LiveMeta;
   readonly #readOnly: boolean;
@@ -17,7 +19,10 @@ export class Changes {
     this.#log = options.log;
   }
 
-  /** Makes the changes of one request, whose answer `result` is kept for a resend: 0 or a negative errno. */
+  /**
+   * Makes the changes of one request, whose answer `result` is kept for a resend: 0 or a negative
+   * errno.
+   */
   run(ops: MetaOp[], context: RequestContext, result: number): 0 | NegativeErrno {
     if (this.#readOnly) return -EROFS;
     try {
@@ -28,7 +33,9 @@ export class Changes {
     }
   }
 
-  /** The errno an application sees for an error of the rooms below. A broken invariant goes on up. */
+  /**
+   * The errno an application sees for an error of the rooms below. A broken invariant goes on up.
+   */
   errno(error: unknown, operation: string): NegativeErrno {
     if (error instanceof InvariantError) throw error;
     this.#log('error', 'operation failed', { operation, message: messageOf(error) });

@@ -3,6 +3,7 @@ import {
   EFBIG,
   EINVAL,
   EISDIR,
+  ENAMETOOLONG,
   ENODATA,
   ENOENT,
   ENOTDIR,
@@ -12,7 +13,7 @@ import {
   type NegativeErrno,
 } from '../base/errno.ts';
 import { type Ino, ROOT_INO } from '../base/ids.ts';
-import { FILE_BYTES_MAX, NAME_BYTES_MAX } from '../base/limits.ts';
+import { FILE_BYTES_MAX, NAME_BYTES_MAX, SYMLINK_BYTES_MAX } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
 import type { FileCache } from '../cache/mod.ts';
 import {
@@ -49,7 +50,9 @@ const BLOCK = 4096;
 
 /** What durability the mount promises and where it comes from. */
 export interface Durability {
-  /** strong: fsync, close and the like return when committed; weak: when the cache device has it. */
+  /**
+   * strong: fsync, close and the like return when committed; weak: when the cache device has it.
+   */
   mode: 'weak' | 'strong';
   /** Resolves when everything up to now is committed; rejects when that failed. */
   commit(): Promise<unknown>;
@@ -68,8 +71,9 @@ export interface FileSystemOptions {
 }
 
 /**
- * POSIX semantics on inodes. The kernel checks permissions (default_permissions) and serialises changes of one folder;
- * what remains to be checked here is the state of the folder and of the inode.
+ * POSIX semantics on inodes. The kernel checks permissions (default_permissions) and serialises
+ * changes of one folder; what remains to be checked here is the state of the folder and of the
+ * inode.
  */
 export class FileSystem implements Vfs {
   readonly #options: FileSystemOptions;
@@ -129,7 +133,10 @@ export class FileSystem implements Vfs {
     return waiting.then(() => this.setattr(kept, ino, change));
   }
 
-  /** Also done for a request sent again: the cache file's new length may have been undone by taking it up. */
+  /**
+   * Also done for a request sent again: the cache file's new length may have been undone by taking
+   * it up.
+   */
   #setattrNow(context: RequestContext, inode: Inode, change: AttrChange): Attr | NegativeErrno {
     const { ino } = inode;
     const time = now();
@@ -155,6 +162,7 @@ export class FileSystem implements Vfs {
     name: Buffer,
     target: Buffer,
   ): Attr | NegativeErrno {
+    if (target.length > SYMLINK_BYTES_MAX) return -ENAMETOOLONG;
     return this.#names.create(context, { parent, name, mode: S_IFLNK | 0o777, rdev: 0, target });
   }
 

@@ -9,7 +9,9 @@ const COOKIE_DOTDOT = 2;
 const COOKIE_BASE = 3;
 const FOLDER_TYPE = S_IFDIR >>> 12;
 
-/** Lists a folder in the order of its names' hashes, from behind `cookie` until `sink` has enough. */
+/**
+ * Lists a folder in the order of its names' hashes, from behind `cookie` until `sink` has enough.
+ */
 export function listFolder(
   meta: LiveMeta,
   folder: { ino: Ino; parent: Ino },
@@ -31,7 +33,8 @@ export function listFolder(
     const batch = isLast ? read : read.filter(([hash]) => hash !== last);
     limit = batch.length > 0 ? BATCH : limit * 2;
     for (const [index, [hash, name, ino, type]] of batch.entries()) {
-      // Names with equal hashes share the cookie of the hash before, so that none is skipped by a later call.
+      // Names with equal hashes share the cookie of the hash before, so that none is skipped by a
+      // later call.
       const next = batch[index + 1];
       const resume = next !== undefined && next[0] === hash ? behind : hash;
       const inode = meta.inode(ino);

@@ -1,6 +1,6 @@
 /**
- * POSIX semantics on inodes: names, links, attributes, orphans, what a mutation may do. It implements the interface
- * the FUSE driver calls, on the metadata and the cache.
+ * POSIX semantics on inodes: names, links, attributes, orphans, what a mutation may do. It
+ * implements the interface the FUSE driver calls, on the metadata and the cache.
  */
 export type { Durability, FileSystemOptions } from './file-system.ts';
 export { FileSystem } from './file-system.ts';

@@ -21,7 +21,9 @@ const RENAME_NOREPLACE = 1;
 const RENAME_EXCHANGE = 2;
 const FOLDER_TYPE = S_IFDIR >>> 12;
 
-/** What makes, moves and removes names. A request sent again is answered as it was the first time. */
+/**
+ * What makes, moves and removes names. A request sent again is answered as it was the first time.
+ */
 export class Names {
   readonly #meta: LiveMeta;
   readonly #changes: Changes;
@@ -47,7 +49,9 @@ export class Names {
     return inode;
   }
 
-  /** Makes an inode of any type with its first name; `isNew` when the caller has looked the name up. */
+  /**
+   * Makes an inode of any type with its first name; `isNew` when the caller has looked the name up.
+   */
   create(
     context: RequestContext,
     wanted: { parent: Ino; name: Buffer; mode: number; rdev: number; target?: Buffer },

@@ -7,9 +7,10 @@ import type { LiveMeta } from '../meta/mod.ts';
  *
  * Invariants:
  *  1. An inode without a name lives until the kernel forgets it: somebody may have it open.
- *  2. The kernel forgets an inode with all its lookups at once. After a takeover the counts of before are unknown, so
- *     a forget of at least what was counted is the last one.
- *  3. A forget lost with a dead process is made good at the next mount, when nobody can have anything open.
+ *  2. The kernel forgets an inode with all its lookups at once. After a takeover the counts of
+ *     before are unknown, so a forget of at least what was counted is the last one.
+ *  3. A forget lost with a dead process is made good at the next mount, when nobody can have
+ *     anything open.
  */
 export class Orphans {
   readonly #meta: LiveMeta;

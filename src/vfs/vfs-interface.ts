@@ -1,7 +1,10 @@
 import type { NegativeErrno } from '../base/errno.ts';
 import type { Ino } from '../base/ids.ts';
 
-/** What the driver tells of the process behind a request. Reused between requests: copy what must outlive the call. */
+/**
+ * What the driver tells of the process behind a request. Reused between requests: copy what must
+ * outlive the call.
+ */
 export interface RequestContext {
   uid: number;
   gid: number;
@@ -12,7 +15,10 @@ export interface RequestContext {
   resent: boolean;
 }
 
-/** Attributes of an inode. Times are seconds and nanoseconds since 1970; rdev is in the kernel's encoding. */
+/**
+ * Attributes of an inode. Times are seconds and nanoseconds since 1970; rdev is in the kernel's
+ * encoding.
+ */
 export interface Attr {
   ino: Ino;
   /** File type and permission bits. */
@@ -64,11 +70,14 @@ export interface OpenResult {
 }
 
 /**
- * Receives directory entries until it returns false (the reply is full). `cookie` is what a later readdir passes to go
- * on behind this entry. `type` is mode >> 12.
+ * Receives directory entries until it returns false (the reply is full). `cookie` is what a later
+ * readdir passes to go on behind this entry. `type` is mode >> 12.
  */
 export type EntrySink = (name: Buffer, ino: Ino, type: number, cookie: number) => boolean;
-/** As {@link EntrySink}, with attributes; undefined for "." and "..", of which the kernel counts no lookup. */
+/**
+ * As {@link EntrySink}, with attributes; undefined for "." and "..", of which the kernel counts no
+ * lookup.
+ */
 export type EntryPlusSink = (
   name: Buffer,
   ino: Ino,
@@ -81,12 +90,16 @@ type Reply<T> = T | NegativeErrno | Promise<T | NegativeErrno>;
 type Done = Reply<0>;
 
 /**
- * The file system behind the driver. Each method returns its result, a negative errno, or a promise of either; the
- * synchronous answer is the fast path and must not allocate promises. Buffers passed in (names, data) are views of the
- * driver's request buffer: valid until the method returns, so whoever answers later copies them first.
+ * The file system behind the driver. Each method returns its result, a negative errno, or a promise
+ * of either; the synchronous answer is the fast path and must not allocate promises. Buffers passed
+ * in (names, data) are views of the driver's request buffer: valid until the method returns, so
+ * whoever answers later copies them first.
  */
 export interface Vfs {
-  /** Called once a mount, when the kernel's INIT arrives; not called again when a new process takes over. */
+  /**
+   * Called once a mount, when the kernel's INIT arrives; not called again when a new process takes
+   * over.
+   */
   mounted(): void;
   lookup(parent: Ino, name: Buffer): Reply<Attr>;
   /** The kernel drops `count` lookups of `ino`. No reply. */
@@ -118,7 +131,9 @@ export interface Vfs {
   link(context: RequestContext, ino: Ino, newParent: Ino, newName: Buffer): Reply<Attr>;
   /** Opens an existing file; flags are open(2)'s. */
   open(context: RequestContext, ino: Ino, flags: number): Reply<OpenResult>;
-  /** mknod of a regular file and open in one step. With O_EXCL absent an existing file is opened. */
+  /**
+   * mknod of a regular file and open in one step. With O_EXCL absent an existing file is opened.
+   */
   create(
     context: RequestContext,
     parent: Ino,
@@ -129,8 +144,9 @@ export interface Vfs {
   /** What opens created before: once per successful open, when the last descriptor is gone. */
   release(ino: Ino, flags: number): void;
   /**
-   * Reads up to `length` bytes at `offset`. Synchronous: writes them into `into` at `at` and returns the count, short
-   * only at the end of the file. Otherwise a promise of a buffer of its own.
+   * Reads up to `length` bytes at `offset`. Synchronous: writes them into `into` at `at` and
+   * returns the count, short only at the end of the file. Otherwise a promise of a buffer of its
+   * own.
    */
   read(
     ino: Ino,
@@ -139,7 +155,10 @@ export interface Vfs {
     into: Buffer,
     at: number,
   ): number | Promise<Buffer | NegativeErrno>;
-  /** Writes all of `data` or fails; `killSuidGid` as in {@link AttrChange}. Resolves to the count written. */
+  /**
+   * Writes all of `data` or fails; `killSuidGid` as in {@link AttrChange}. Resolves to the count
+   * written.
+   */
   write(
     context: RequestContext,
     ino: Ino,

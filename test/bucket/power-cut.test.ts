@@ -6,7 +6,8 @@ import { BucketDisk, type BucketPiece } from '../../src/bucket/mod.ts';
 import { bucketPath, DISK_ID, replica, temporaryFolder, VOLUME_TAG } from './fixture.ts';
 
 // A power cut keeps what was synced; of the rest, each page of the file may be old or new, and the
-// file as long as it was at any time since. The index, which nobody syncs, is as it was at any time.
+// file as long as it was at any time since. The index, which nobody syncs, is as it was at any
+// time.
 
 const PAGE_BYTES = 4096;
 const OWNER = { volumeTag: VOLUME_TAG, diskId: DISK_ID };

@@ -79,7 +79,9 @@ export class BenchVolume {
     return await withDaemon(this.home, (client) => client.get('/stats'));
   }
 
-  /** While nothing is mounted and everything is committed: all that is cached is clean, and goes. */
+  /**
+   * While nothing is mounted and everything is committed: all that is cached is clean, and goes.
+   */
   emptyCache(): void {
     const { cache } = homePaths(this.home);
     for (const name of readdirSync(cache)) {
@@ -112,7 +114,9 @@ export class BenchVolume {
     }
   }
 
-  /** Ends every process that has to do with this volume, takes the mount away, removes all files. */
+  /**
+   * Ends every process that has to do with this volume, takes the mount away, removes all files.
+   */
   destroy(): void {
     if (this.#destroyed) return;
     this.#destroyed = true;

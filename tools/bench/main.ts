@@ -1,6 +1,7 @@
 /**
- * npm run bench: works on a mounted volume and on a native folder of the same device, in turn, in one
- * run, as ratios and beside a napkin estimate of each. docs/performance.md says what came of it.
+ * npm run bench: works on a mounted volume and on a native folder of the same device, in turn, in
+ * one run, as ratios and beside a napkin estimate of each. docs/performance.md says what came of
+ * it.
  */
 import { existsSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';

@@ -18,7 +18,10 @@ export interface Machine {
   loadAfter: number[];
 }
 
-/** All that a bench found, as --json writes it. Rates in bytes/s or operations/s, limits in s or bytes/s. */
+/**
+ * All that a bench found, as --json writes it. Rates in bytes/s or operations/s, limits in s or
+ * bytes/s.
+ */
 export interface Report {
   machine: Machine;
   options: { scheme: string; rounds: number; quick: boolean };

@@ -25,7 +25,9 @@ export function median(values: readonly number[]): number {
   return (low + high) / 2;
 }
 
-/** Does a work `rounds` times on each of its sides, in turn, the first side another one each round. */
+/**
+ * Does a work `rounds` times on each of its sides, in turn, the first side another one each round.
+ */
 export async function runWork(
   bench: Bench,
   work: Work,

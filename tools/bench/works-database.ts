@@ -1,11 +1,11 @@
 /**
  * Databases on the mount: SQLite (better-sqlite3) with synchronous=FULL, LevelDB (classic-level).
  *
- * Napkin. A transaction in WAL mode is three writes into the log and one fdatasync: four requests of
- * about 10 us more than natively. In DELETE mode it is a journal made, written, synced and deleted:
- * thirty requests, counted with GET /stats, three of which change metadata. A put of LevelDB is one write into its
- * log, beside tables written in the background; a get reads a table the kernel has, or as it is
- * mapped, and should cost what it does natively.
+ * Napkin. A transaction in WAL mode is three writes into the log and one fdatasync: four requests
+ * of about 10 us more than natively. In DELETE mode it is a journal made, written, synced and
+ * deleted: thirty requests, counted with GET /stats, three of which change metadata. A put of
+ * LevelDB is one write into its log, beside tables written in the background; a get reads a table
+ * the kernel has, or as it is mapped, and should cost what it does natively.
  */
 import { BOTH, rateOf, type Work } from './work.ts';
 

@@ -2,13 +2,13 @@
  * Many small files in one folder: created, looked at, listed, renamed, deleted.
  *
  * Napkin. Creating one is six requests of about 10 us (GETATTR of the folder, which the kernel asks
- * for after each of its changes, LOOKUP, CREATE, GETXATTR of security.capability at the first write,
- * WRITE, and RELEASE, which alone does not hold up the program), two transactions of the metadata
- * (the operation and the mark that the file is dirty) and a file in the cache, which costs what it
- * costs natively. The first stat after a write is one request; later ones and a listing are the
- * kernel's, as natively. A rename is three requests (GETATTR, LOOKUP of the new name, RENAME) and a
- * transaction; a deletion is three (GETATTR, UNLINK, FORGET), a transaction, a share of another one
- * and the removal of the cached file.
+ * for after each of its changes, LOOKUP, CREATE, GETXATTR of security.capability at the first
+ * write, WRITE, and RELEASE, which alone does not hold up the program), two transactions of the
+ * metadata (the operation and the mark that the file is dirty) and a file in the cache, which costs
+ * what it costs natively. The first stat after a write is one request; later ones and a listing are
+ * the kernel's, as natively. A rename is three requests (GETATTR, LOOKUP of the new name, RENAME)
+ * and a transaction; a deletion is three (GETATTR, UNLINK, FORGET), a transaction, a share of
+ * another one and the removal of the cached file.
  */
 import { type Bench, BOTH, type Measure, rateOf, type Work } from './work.ts';
 

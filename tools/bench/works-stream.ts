@@ -1,14 +1,14 @@
 /**
  * Large files, 1 MiB a call.
  *
- * Napkin. A write of 1 MiB is one request (about 10 us) and three copies: into the kernel's request,
- * into the daemon, into the page cache of the cache file, which also has to find 256 new pages; the
- * native write is the last of these alone. At 10 GB/s a copy takes 100 us, so the request hardly
- * counts. With fsync the device has to take the bytes; the commit that runs beside it writes them
- * twice more (replica:2) to the same device. Reads that the kernel has cost one copy, as natively.
- * Without the kernel's pages a read is a request and three copies. A cold read adds reading the
- * pieces from the device, the hash over them, and writing the cache file, one after the other for one
- * chunk.
+ * Napkin. A write of 1 MiB is one request (about 10 us) and three copies: into the kernel's
+ * request, into the daemon, into the page cache of the cache file, which also has to find 256 new
+ * pages; the native write is the last of these alone. At 10 GB/s a copy takes 100 us, so the
+ * request hardly counts. With fsync the device has to take the bytes; the commit that runs beside
+ * it writes them twice more (replica:2) to the same device. Reads that the kernel has cost one
+ * copy, as natively. Without the kernel's pages a read is a request and three copies. A cold read
+ * adds reading the pieces from the device, the hash over them, and writing the cache file, one
+ * after the other for one chunk.
  */
 import { MIB } from '../../src/base/limits.ts';
 import type { Limits } from './limits.ts';

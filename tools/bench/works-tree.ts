@@ -1,10 +1,12 @@
 /**
- * A real tree: the installed packages of this repository, extracted from a tar file, walked, deleted.
+ * A real tree: the installed packages of this repository, extracted from a tar file, walked,
+ * deleted.
  *
- * Napkin. A file that tar extracts is nine requests (GETATTR of the folder, LOOKUP, CREATE, GETXATTR,
- * WRITE, one to three SETATTR for owner, mode and times, RELEASE) and four transactions of the
- * metadata, besides what tar and the device need natively. A walk of what the kernel has seen costs
- * as natively, but the first listing of each folder. rm -r unlinks: as in works-small.ts.
+ * Napkin. A file that tar extracts is nine requests (GETATTR of the folder, LOOKUP, CREATE,
+ * GETXATTR, WRITE, one to three SETATTR for owner, mode and times, RELEASE) and four transactions
+ * of the metadata, besides what tar and the device need natively. A walk of what the kernel has
+ * seen costs as natively, but the first listing of each folder. rm -r unlinks: as in
+ * works-small.ts.
  */
 import { BOTH, rateOf, type Work } from './work.ts';
 

@@ -1,6 +1,7 @@
 /**
- * Measures the daemon's memory while many files and much data are copied through it: `npm run memory`. Prints the
- * largest resident set of the daemon, and fails when it is over the limit. Minutes long, so not part of the tests.
+ * Measures the daemon's memory while many files and much data are copied through it: `npm run
+ * memory`. Prints the largest resident set of the daemon, and fails when it is over the limit.
+ * Minutes long, so not part of the tests.
  *
  * Flags: --files N, --bytes N (in all), --limit-mib N, --scheme S, --dir FOLDER.
  */

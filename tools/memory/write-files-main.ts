@@ -1,4 +1,7 @@
-/** Writes N files with M bytes in all below a folder, none like another: write-files-main.js FOLDER N M. */
+/**
+ * Writes N files with M bytes in all below a folder, none like another: write-files-main.js FOLDER
+ * N M.
+ */
 
 import { randomFillSync } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
