@@ -1,9 +1,9 @@
 import type Database from 'better-sqlite3';
-import { LRUCache } from 'lru-cache';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { type Epoch, type Ino, ROOT_INO } from '../base/ids.ts';
 import { isLogLong, openDatabase, sqliteError } from './database.ts';
 import type { Inode } from './inode.ts';
+import { InodeCache } from './inode-cache.ts';
 import type { ExtentRange, MetaOp, Time } from './ops.ts';
 import { decodeOp, encodeOp } from './ops-codec.ts';
 import { LIVE_SCHEMA, STATE_TABLES } from './schema.ts';
@@ -26,7 +26,6 @@ export interface FileExtents {
 }
 
 const REPLY_SLOTS = 128;
-const INODES_CACHED_MAX = 16_384;
 const INO_RESERVE = 4096;
 const CHECKPOINT_ON_LOOP_BYTES = 64 * 1024 * 1024;
 
@@ -49,8 +48,7 @@ export class LiveMeta {
   readonly #db: Database.Database;
   readonly #path: string;
   readonly #sql: ReturnType<typeof prepare>;
-  readonly #inodes = new LRUCache<number, Inode>({ max: INODES_CACHED_MAX });
-  readonly #pinned = new Map<number, Inode>();
+  readonly #inodes = new InodeCache();
   readonly #writer = new ByteWriter(4096);
   /** Answers given before the process that went before us died. */
   readonly #earlierReplies = new Map<number, number>();
@@ -75,7 +73,7 @@ export class LiveMeta {
     this.#db = openDatabase(path);
     this.#db.exec(LIVE_SCHEMA);
     this.state = new MetaState(this.#db, {
-      cached: (ino) => this.#pinned.get(ino) ?? this.#inodes.get(ino),
+      cached: (ino) => this.#inodes.get(ino),
     });
     this.#sql = prepare(this.#db);
     this.wal = new WalSync(`${path}-wal`);
@@ -140,10 +138,10 @@ export class LiveMeta {
   }
 
   inode(ino: Ino): Inode | undefined {
-    const known = this.#pinned.get(ino) ?? this.#inodes.get(ino);
+    const known = this.#inodes.get(ino);
     if (known !== undefined) return known;
     const read = this.state.inode(ino);
-    if (read !== undefined) this.#inodes.set(ino, read);
+    if (read !== undefined) this.#inodes.set(read);
     return read;
   }
 
@@ -152,15 +150,11 @@ export class LiveMeta {
    * it.
    */
   pin(inode: Inode): void {
-    this.#pinned.set(inode.ino, inode);
-    this.#inodes.delete(inode.ino);
+    this.#inodes.pin(inode);
   }
 
   unpin(ino: Ino): void {
-    const inode = this.#pinned.get(ino);
-    if (inode === undefined) return;
-    this.#pinned.delete(ino);
-    this.#inodes.set(ino, inode);
+    this.#inodes.unpin(ino);
   }
 
   /** A number no inode of this volume ever had; NO_SPACE or IO when it cannot be reserved. */
@@ -243,7 +237,6 @@ export class LiveMeta {
     }
     if (op.kind === 'reap') {
       this.#inodes.delete(op.ino);
-      this.#pinned.delete(op.ino);
       this.#pending.delete(op.ino);
     }
   }
@@ -332,7 +325,6 @@ export class LiveMeta {
             select * from committed.${table}`);
         }
         this.#inodes.clear();
-        this.#pinned.clear();
         for (const { op } of later) this.state.apply(op);
         this.#sql.dropJournal.run(head.seq);
         this.#sql.dropDirty.run(head.epoch);
