@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { Children, parseCounts } from './children.ts';
+import { QUICK, USUAL } from './open-bench.ts';
 import { formatRate } from './report.ts';
+import { bytesNeeded, checkRoom } from './room.ts';
 import { median } from './runner.ts';
 
 const run = promisify(execFile);
@@ -47,6 +49,16 @@ describe('parseCounts()', () => {
       expect(() => parseCounts(line)).toThrow(/Cannot read a load's result/);
     },
   );
+});
+
+describe('checkRoom()', () => {
+  it('refuses a folder without room for what a bench may take', () => {
+    const needed = bytesNeeded(USUAL, { rounds: 3, copies: 2 });
+    expect(needed).toBeGreaterThan(12 * USUAL.streamBytes * 2);
+    expect(bytesNeeded(QUICK, { rounds: 1, copies: 2 })).toBeLessThan(needed / 4);
+    expect(() => checkRoom(tmpdir(), 1)).not.toThrow();
+    expect(() => checkRoom(tmpdir(), 2 ** 60)).toThrow(/Cannot bench in .*: it may take 1024 PiB/);
+  });
 });
 
 describe('Children', () => {

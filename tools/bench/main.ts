@@ -15,6 +15,7 @@ import { Children } from './children.ts';
 import { measureLimits } from './limits.ts';
 import { openBench, QUICK, USUAL } from './open-bench.ts';
 import { describeMachine, formatReport, type Report } from './report.ts';
+import { bytesNeeded, checkRoom } from './room.ts';
 import { runWork } from './runner.ts';
 import type { Work } from './work.ts';
 import { DATABASE_WORKS } from './works-database.ts';
@@ -112,14 +113,17 @@ try {
   if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds takes a number from 1');
   const scheme = parseScheme(options.scheme);
   const machine = describeMachine(repository);
+  const sizes = quick ? QUICK : USUAL;
+  const copies = expansionFactor(scheme);
+  checkRoom(resolve(options.dir), bytesNeeded(sizes, { rounds, copies }));
   volume = new BenchVolume(resolve(options.dir));
   const bench = await openBench({
     volume,
     children,
     repository,
     scheme: options.scheme,
-    copies: expansionFactor(scheme),
-    sizes: quick ? QUICK : USUAL,
+    copies,
+    sizes,
   });
   const limits = await measureLimits(bench);
   const facts = { scheme: options.scheme, rounds, quick };
