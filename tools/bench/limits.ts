@@ -22,36 +22,55 @@ export interface Limits {
   disksBytesPerSecond: number;
 }
 
-const COPY_BYTES: number = 4096 * MIB;
+const COPY_BYTES: number = 1024 * MIB;
 const HASH_BYTES: number = 4 * MIB;
 const HASH_ROUNDS = 128;
 const TRANSACTIONS = 5000;
 const WRITES = 50_000;
 const SYNCS = 200;
+const ATTEMPTS = 5;
 
 /** Measures the limits; the mount and the native folder must be idle. */
 export async function measureLimits(bench: Bench): Promise<Limits> {
   const { native } = bench.volume;
   const { commitBytes, randomCount } = bench.sizes;
   const file = join(native, 'limits');
-  const lookups = String(randomCount);
-  const upcalls = rateOf(await bench.load('lookup', bench.folder('dfs'), lookups), 'lookup');
+  const lookup = async (attempt: number): Promise<number> => {
+    // A folder for each: the kernel remembers names that do not exist.
+    const folder = join(bench.folder('dfs'), `limits-${attempt}`);
+    await bench.time('mkdir', folder);
+    return rateOf(await bench.load('lookup', folder, String(randomCount)), 'lookup');
+  };
+  const write = async (count: number, synced: string): Promise<number> => {
+    const args = [file, String(count), bench.seed(), synced];
+    return rateOf(await bench.load('random-write', ...args), 'random-write');
+  };
+  const upcalls = await best(lookup);
   await bench.load('write', file, String(64 * MIB), bench.seed(), '1');
-  const writes = await bench.load('random-write', file, String(WRITES), bench.seed(), '0');
-  const syncs = await bench.load('random-write', file, String(SYNCS), bench.seed(), '1');
-  const copies = await bench.load('copy', String(COPY_BYTES));
+  const writes = await best(() => write(WRITES, '0'));
+  const syncs = await best(() => write(SYNCS, '1'));
+  const copies = await best(async () =>
+    bytesRateOf(await bench.load('copy', String(COPY_BYTES)), 'copy'),
+  );
   const parts = [1, 2, 3].map((part) => `${file}${part}`);
   const disks = await bench.load('parallel', String(commitBytes), ...parts);
   await bench.time('rm', file, ...parts);
   return {
     upcallSeconds: 1 / upcalls,
-    pageWriteSeconds: 1 / rateOf(writes, 'random-write'),
-    syncedWriteSeconds: 1 / rateOf(syncs, 'random-write'),
+    pageWriteSeconds: 1 / writes,
+    syncedWriteSeconds: 1 / syncs,
     transactionSeconds: transactionSeconds(join(bench.volume.folder, 'limits.sqlite')),
-    copyBytesPerSecond: bytesRateOf(copies, 'copy'),
+    copyBytesPerSecond: copies,
     hashBytesPerSecond: hashRate(),
     disksBytesPerSecond: bytesRateOf(disks, 'parallel'),
   };
+}
+
+/** A limit is the best of some attempts: whatever else runs can only make them worse. */
+async function best(attempt: (index: number) => Promise<number>): Promise<number> {
+  let highest = 0;
+  for (let index = 0; index < ATTEMPTS; index++) highest = Math.max(highest, await attempt(index));
+  return highest;
 }
 
 function hashRate(): number {
