@@ -23,6 +23,9 @@ export interface MountRequest {
 /** What the parent process hears over IPC: once, when the mount serves or cannot be made. */
 export type MountAnswer = { ready: true } | { error: ReturnType<typeof packError> };
 
+/** Of V8's young generation, for each of the daemon's threads: what lives long is not in JavaScript. */
+const YOUNG_SPACE_MIB = 8;
+
 const request = JSON.parse(process.argv[2] ?? '{}') as MountRequest;
 const paths = homePaths(request.home);
 const log = createLog((line) => void writeSync(2, line));
@@ -60,7 +63,11 @@ async function main(): Promise<number> {
     fd,
     mountPoint: request.mountPoint,
     command: process.execPath,
-    args: [fileURLToPath(new URL('./daemon-main.js', import.meta.url)), process.argv[2] ?? '{}'],
+    args: [
+      `--max-semi-space-size=${YOUNG_SPACE_MIB}`,
+      fileURLToPath(new URL('./daemon-main.js', import.meta.url)),
+      process.argv[2] ?? '{}',
+    ],
     env: daemonEnvironment(),
     extraFds: [lock],
     log,
