@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assert, DfsError } from '../base/errors.ts';
 import type { ChunkId, DiskId } from '../base/ids.ts';
+import { syncFolder } from '../base/publish.ts';
 import { schemesEqual } from '../chunk/mod.ts';
 import { BucketFiles } from './bucket-files.ts';
 import { VOLUME_TAG_BYTES } from './bucket-format.ts';
@@ -13,7 +14,7 @@ import {
   recoverBuckets,
 } from './bucket-recovery.ts';
 import { ioError } from './disk-errors.ts';
-import { type BucketIo, syncFolder, systemIo } from './file-io.ts';
+import { type BucketIo, systemIo } from './file-io.ts';
 import { type BucketPiece, checkPiece, planWrites } from './piece-writes.ts';
 import { readRecord, type StoredPiece } from './read-record.ts';
 import { type DiskUsage, UsageCounter } from './usage.ts';

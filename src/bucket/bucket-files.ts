@@ -2,11 +2,12 @@ import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DfsError, messageOf } from '../base/errors.ts';
+import { syncFolder } from '../base/publish.ts';
 import { bucketFileName } from './bucket-format.ts';
 import type { PieceLocation } from './bucket-index.ts';
 import type { RecoveredBucket } from './bucket-recovery.ts';
 import { ioError } from './disk-errors.ts';
-import { type BucketIo, syncFolder } from './file-io.ts';
+import type { BucketIo } from './file-io.ts';
 import { FilePool } from './file-pool.ts';
 import type { BucketWrite } from './piece-writes.ts';
 

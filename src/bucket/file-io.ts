@@ -1,5 +1,4 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { punchHole } from '../base/os/mod.ts';
 
 /** The system calls on bucket files that change them; tests pass their own to let them fail. */
@@ -37,16 +36,6 @@ export async function readAt(handle: FileHandle, offset: number, bytes: number):
     filled += bytesRead;
   }
   return filled === bytes ? buffer : buffer.subarray(0, filled);
-}
-
-/** fsync of a folder: what was created or renamed in it stays after a power cut. */
-export async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 function dropBytes(buffers: Buffer[], bytes: number): Buffer[] {
