@@ -19,6 +19,11 @@ export type LoopEnd = 'unmounted' | 'aborted' | 'stopped';
 
 /** How long the thread itself waits for the next request while requests keep coming. */
 const HOT_WAIT_US = 50;
+/**
+ * Before that it asks again and again for so long: a thread that sleeps lets its core halt, and to
+ * wake a halted core of a virtual machine takes longer than the whole request.
+ */
+const HOT_SPIN_US = 30;
 /** How long requests are handled without a return to the event loop. */
 const DRAIN_MS = 2;
 /** The same while requests wait for promises, whose progress needs the event loop. */
@@ -114,6 +119,15 @@ export class DeviceLoop {
     }
   };
 
+  /** Whether the next request comes soon. */
+  #waitHot(): boolean {
+    const until = performance.now() + HOT_SPIN_US / 1000;
+    do {
+      if (this.#waiter.wait(0)) return true;
+    } while (performance.now() < until);
+    return this.#waiter.wait(HOT_WAIT_US);
+  }
+
   #drain(): 'quiet' | 'busy' | LoopEnd {
     const { fd, buffer, onRequest, pendingCount } = this.#options;
     const start = performance.now();
@@ -121,7 +135,7 @@ export class DeviceLoop {
       if (this.#stopping) return 'stopped';
       const pending = pendingCount() > 0;
       // With promises outstanding the thread must not wait here: only the event loop resolves them.
-      if (!this.#waiter.wait(pending ? 0 : HOT_WAIT_US)) return 'quiet';
+      if (!(pending ? this.#waiter.wait(0) : this.#waitHot())) return 'quiet';
       const length = readRaw(fd, buffer);
       if (length >= 0) {
         onRequest(length);
