@@ -5,7 +5,7 @@ import { CHUNK_BYTES_MAX, MIB } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
 import type { ExtentRange, FileExtents, LiveMeta } from '../meta/mod.ts';
 import type { CutSource, FrozenFile } from './cut-source.ts';
-import { batchesOf, type Segment, segmentsOf } from './segments.ts';
+import { addExtent, batchesOf, type Segment, segmentsOf } from './segments.ts';
 
 /** The side of a commit that touches disks; it lives on a thread of its own. */
 export interface CommitBackend {
@@ -316,12 +316,6 @@ function collect(byIno: Map<Ino, ExtentRange[]>, batch: Segment[], ids: Uint8Arr
   for (const [index, segment] of batch.entries()) {
     const at = index * CHUNK_ID_BYTES;
     const chunk = Buffer.from(ids.subarray(at, at + CHUNK_ID_BYTES)) as ChunkId;
-    const { offset, lengthBytes } = segment;
-    let ranges = byIno.get(segment.ino);
-    if (ranges === undefined) {
-      ranges = [];
-      byIno.set(segment.ino, ranges);
-    }
-    ranges.push({ offset, lengthBytes, chunk, chunkOffset: 0 });
+    addExtent(byIno, segment, chunk);
   }
 }

@@ -2,7 +2,7 @@ import Database from 'better-sqlite3';
 import { ByteWriter } from '../base/bytes.ts';
 import { type ChunkId, chunkKey, type Ino } from '../base/ids.ts';
 import { type ExtentRange, encodeOp, isLogLong } from '../meta/mod.ts';
-import type { Segment } from './segments.ts';
+import { addExtent, type Segment } from './segments.ts';
 
 /** Collects what one epoch stores and writes its operations: journal, then chunks, then extents. */
 export class EpochBuilder {
@@ -28,13 +28,7 @@ export class EpochBuilder {
 
   /** The bytes of a segment are the chunk. */
   addExtent(segment: Segment, chunk: ChunkId): void {
-    const { ino, offset, lengthBytes } = segment;
-    let ranges = this.#files.get(ino);
-    if (ranges === undefined) {
-      ranges = [];
-      this.#files.set(ino, ranges);
-    }
-    ranges.push({ offset, lengthBytes, chunk, chunkOffset: 0 });
+    addExtent(this.#files, segment, chunk);
   }
 
   /**

@@ -1,5 +1,6 @@
-import type { Ino } from '../base/ids.ts';
+import type { ChunkId, Ino } from '../base/ids.ts';
 import { CHUNK_BYTES_MAX } from '../base/limits.ts';
+import type { ExtentRange } from '../meta/mod.ts';
 import type { FrozenFile } from './cut-source.ts';
 
 /**
@@ -51,4 +52,19 @@ export function* batchesOf(segments: Iterable<Segment>): Generator<Segment[]> {
     bytes += segment.lengthBytes;
   }
   if (batch.length > 0) yield batch;
+}
+
+/** Adds to the extents of a file that the bytes of a segment are, whole, those of a chunk. */
+export function addExtent(
+  files: Map<Ino, ExtentRange[]>,
+  segment: Pick<Segment, 'ino' | 'offset' | 'lengthBytes'>,
+  chunk: ChunkId,
+): void {
+  const { ino, offset, lengthBytes } = segment;
+  let ranges = files.get(ino);
+  if (ranges === undefined) {
+    ranges = [];
+    files.set(ino, ranges);
+  }
+  ranges.push({ offset, lengthBytes, chunk, chunkOffset: 0 });
 }
