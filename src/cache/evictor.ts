@@ -34,6 +34,7 @@ export class Evictor {
   readonly #bytes = new Map<Ino, number>();
   #total = 0;
   #running: Promise<void> | undefined;
+  #scanned: Promise<void> = Promise.resolve();
   #closed = false;
 
   constructor(options: EvictorOptions) {
@@ -46,7 +47,7 @@ export class Evictor {
 
   /** Counts what an earlier process left, some files a turn of the event loop. */
   scan(): void {
-    void this.#scan();
+    this.#scanned = this.#scan();
   }
 
   async #scan(): Promise<void> {
@@ -116,6 +117,28 @@ export class Evictor {
     }
     this.check();
     await this.#running;
+  }
+
+  /** Frees all clean blocks of one inode, whether room is needed or not: the bytes freed. */
+  async evict(ino: Ino): Promise<number> {
+    await this.#scanned;
+    let freed = 0;
+    while (!this.#closed) {
+      // Looked up each turn: the file may have been forgotten or deleted in between.
+      const file = this.#options.files.get(ino);
+      const part = file === undefined ? this.#evictUnloaded(ino) : this.#evictFrom(file);
+      freed += part;
+      if (part === 0) break;
+      await nextTurn();
+    }
+    return freed;
+  }
+
+  /** What is not in memory is clean. */
+  #evictUnloaded(ino: Ino): number {
+    const bytes = this.#bytes.get(ino) ?? 0;
+    if (bytes > 0) this.#unlink(ino);
+    return bytes;
   }
 
   /**

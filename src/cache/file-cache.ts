@@ -294,6 +294,16 @@ export class FileCache implements CutSource {
     this.#files.remove(ino);
   }
 
+  /** Frees what of `ino` is clean, which the next reader fetches from the disks: the bytes freed. */
+  evict(ino: Ino): Promise<number> {
+    return this.#files.evictor.evict(ino);
+  }
+
+  /** Inodes that have a cache file. */
+  cachedInodes(): Iterable<Ino> {
+    return this.#files.layout.inodes();
+  }
+
   /** fdatasync of the cache file: undefined when there is nothing to sync. */
   sync(ino: Ino): Promise<void> | undefined {
     const file = this.#files.known(ino);

@@ -4,6 +4,7 @@ import { DfsError } from '../base/errors.ts';
 import type { Ino } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import type { OperationCount } from '../fuse/mod.ts';
+import { dropFromCache } from './cache-drop.ts';
 import type { LiveVolume } from './live-volume.ts';
 import { packError } from './rpc.ts';
 import { socketAddress } from './socket-path.ts';
@@ -15,6 +16,8 @@ export interface ControlOptions {
   mountPoint: string;
   volume: LiveVolume;
   operations: () => Record<string, OperationCount>;
+  /** Makes the kernel forget the pages it has of an inode. */
+  invalidate: (ino: Ino) => Promise<unknown>;
   /** Whether the unmount that follows commits once more. */
   onUnmount: (options: { commit: boolean }) => void;
   log: Log;
@@ -39,7 +42,7 @@ export class ControlServer {
 
   constructor(options: ControlOptions) {
     this.#options = options;
-    const { volume, home, mountPoint, operations, onUnmount } = options;
+    const { volume, home, mountPoint, operations, invalidate, onUnmount } = options;
     this.#routes = {
       'GET /status': () => liveStatus(volume, { home, mountPoint }),
       'GET /stats': () => ({ operations: operations(), cache: volume.cache.counters }),
@@ -51,6 +54,8 @@ export class ControlServer {
         ),
       }),
       'POST /commit': (_query, say) => this.#commit(say),
+      'POST /cache/drop': (query) =>
+        dropFromCache(inoOf(query), { meta: volume.meta, cache: volume.cache, invalidate }),
       'POST /fsck': (_query, say) => volume.store.fsck((progress) => say({ progress })),
       'POST /unmount': (query) => onUnmount({ commit: query.get('commit') !== 'false' }),
     };

@@ -76,6 +76,7 @@ const control = new ControlServer({
   mountPoint: request.mountPoint,
   volume,
   operations: () => server.stats(),
+  invalidate: (ino) => server.notifier.invalidateInode(ino, 0, 0),
   onUnmount: ({ commit }) => {
     commitAtEnd = commit;
   },

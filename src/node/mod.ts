@@ -3,6 +3,7 @@
  * needs: making, mounting, recovering and inspecting a volume, and the control API of a mounted
  * one.
  */
+export type { CacheDropReport } from './cache-drop.ts';
 export type { Config } from './config.ts';
 export type { FsckProgress, FsckReport } from './fsck.ts';
 export { homePaths, lockHome, requireConfig } from './home.ts';

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { registerCache } from './cache.ts';
 import { registerCommit } from './commit.ts';
 import { registerDiskmap } from './diskmap.ts';
 import { registerFsck } from './fsck.ts';
@@ -25,6 +26,7 @@ export function createProgram(): Command {
     registerStatus,
     registerCommit,
     registerDiskmap,
+    registerCache,
     registerRecover,
     registerFsck,
   ];

@@ -1,0 +1,76 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { Ino } from '../../src/base/ids.ts';
+import { BLOCK, bytesOf, CacheRig, gate } from './fixture.ts';
+
+function rigOf(): CacheRig {
+  const rig = new CacheRig();
+  onTestFinished(() => rig.close());
+  return rig;
+}
+
+/** A file whose `blocks` blocks are committed and cached. */
+async function committedFile(
+  rig: CacheRig,
+  blocks: number,
+): Promise<{ ino: Ino; content: Buffer }> {
+  const { ino } = rig.file();
+  const content = bytesOf(ino, blocks * BLOCK);
+  await rig.write(ino, 0, content);
+  await rig.commit();
+  return { ino, content };
+}
+
+describe('evict() on demand', () => {
+  test('frees a clean file, which is fetched by the next reader', async () => {
+    const rig = rigOf();
+    const { ino, content } = await committedFile(rig, 5);
+    expect(await rig.cache.evict(ino)).toBe(5 * BLOCK);
+    expect(rig.cache.cachedBytes).toBe(0);
+    expect(await rig.cache.evict(ino)).toBe(0);
+    expect((await rig.content(ino)).equals(content)).toBe(true);
+    expect(rig.requests).toHaveLength(1);
+  });
+
+  test('frees a file that is not in memory', async () => {
+    const rig = rigOf();
+    const { ino, content } = await committedFile(rig, 5);
+    await rig.crash();
+    expect(await rig.cache.evict(ino)).toBe(5 * BLOCK);
+    const name = (ino % 256).toString(16).padStart(2, '0');
+    expect(existsSync(join(rig.cacheFolder, name, String(ino)))).toBe(false);
+    expect((await rig.content(ino)).equals(content)).toBe(true);
+  });
+
+  test('leaves what is dirty and what a running commit has not published', async () => {
+    const rig = rigOf();
+    const { ino, content } = await committedFile(rig, 6);
+    await rig.write(ino, BLOCK, bytesOf(77, BLOCK));
+    const cut = rig.cut();
+    await rig.write(ino, 3 * BLOCK + 5, bytesOf(78, 10));
+    expect(await rig.cache.evict(ino)).toBe(4 * BLOCK);
+    bytesOf(77, BLOCK).copy(content, BLOCK);
+    bytesOf(78, 10).copy(content, 3 * BLOCK + 5);
+    expect((await rig.content(ino)).equals(content)).toBe(true);
+    rig.cache.abandoned();
+    expect(cut.frozen).toHaveLength(1);
+  });
+
+  test('leaves a file alone while blocks of it are being fetched', async () => {
+    const rig = rigOf();
+    const { ino, content } = await committedFile(rig, 4);
+    await rig.crash({ keepClean: false });
+    await rig.write(ino, 0, bytesOf(79, BLOCK));
+    bytesOf(79, BLOCK).copy(content);
+    await rig.commit();
+    const wall = gate();
+    rig.beforeFetch = wall.opened;
+    const read = rig.read(ino, 2 * BLOCK, BLOCK);
+    expect(await rig.cache.evict(ino)).toBe(0);
+    wall.open();
+    await read;
+    expect(await rig.cache.evict(ino)).toBe(4 * BLOCK);
+    expect((await rig.content(ino)).equals(content)).toBe(true);
+  });
+});
