@@ -3,7 +3,7 @@ import { DfsError, InvariantError, messageOf } from '../base/errors.ts';
 import { CHUNK_ID_BYTES, type ChunkId, type Epoch, type Ino } from '../base/ids.ts';
 import { CHUNK_BYTES_MAX, MIB } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
-import type { ExtentRange, FileExtents, LiveMeta } from '../meta/mod.ts';
+import type { Erased, ExtentRange, FileExtents, LiveMeta } from '../meta/mod.ts';
 import type { CutSource, FrozenFile } from './cut-source.ts';
 import { addExtent, batchesOf, type Segment, segmentsOf } from './segments.ts';
 
@@ -183,7 +183,7 @@ export class Committer {
     const epoch = this.#nextEpoch;
     const cutTimeMs = Date.now();
     // Invariant 1: no await from here to freeze().
-    const { seq, truncatedTo } = meta.cut(cache.grown());
+    const { seq, erased } = meta.cut(cache.grown());
     const frozen = cache.freeze(epoch);
     this.#nextEpoch = (epoch + 1) as Epoch;
     this.#firstPendingMs = undefined;
@@ -192,7 +192,7 @@ export class Committer {
     try {
       files = await this.#store(epoch, frozen);
       await allOf([backend.publish({ epoch, seq, cutTimeMs }), meta.wal.syncAll()]);
-      await this.#follow({ epoch, seq, files, truncatedTo });
+      await this.#follow({ epoch, seq, files, erased });
     } catch (error) {
       cache.abandoned();
       await backend.abandon().catch(() => undefined);
@@ -236,12 +236,12 @@ export class Committer {
     epoch: Epoch;
     seq: number;
     files: FileExtents[];
-    truncatedTo: ReadonlyMap<Ino, number>;
+    erased: Erased;
   }): Promise<void> {
     const { meta, log } = this.#options;
     for (;;) {
       try {
-        await this.#takeOver(taken.files, taken.truncatedTo);
+        await this.#takeOver(taken.files, taken.erased);
         meta.publishDone(taken.epoch, taken.seq);
         return;
       } catch (error) {
@@ -255,9 +255,9 @@ export class Committer {
   }
 
   /** Gives the live metadata its new extents, a few files a turn of the event loop. */
-  async #takeOver(files: FileExtents[], truncatedTo: ReadonlyMap<Ino, number>): Promise<void> {
+  async #takeOver(files: FileExtents[], erased: Erased): Promise<void> {
     for (let at = 0; at < files.length; at += PUBLISH_FILES_A_TURN) {
-      this.#options.meta.publishExtents(files.slice(at, at + PUBLISH_FILES_A_TURN), truncatedTo);
+      this.#options.meta.publishExtents(files.slice(at, at + PUBLISH_FILES_A_TURN), erased);
       await nextTurn();
     }
   }

@@ -36,11 +36,26 @@ export class ExtentTable {
     }));
   }
 
+  /** As {@link overlapping}, cut to what lies in [start, end). */
+  within(ino: Ino, start: number, end: number): Extent[] {
+    return this.overlapping(ino, start, end).map((extent) => {
+      const from = Math.max(extent.offset, start);
+      const to = Math.min(extent.offset + extent.lengthBytes, end);
+      const chunkOffset = extent.chunkOffset + (from - extent.offset);
+      return { offset: from, lengthBytes: to - from, chunk: extent.chunk, chunkOffset };
+    });
+  }
+
   /** The first stored byte at or behind `offset`, or undefined. */
   nextData(ino: Ino, offset: number): number | undefined {
     const previous = this.#sql.before.get(ino, offset) as ExtentRow | undefined;
     if (previous !== undefined && previous[0] + previous[1] > offset) return offset;
     return (this.#sql.after.get(ino, offset) as ExtentRow | undefined)?.[0];
+  }
+
+  /** Bytes of `ino` that are stored. */
+  storedBytes(ino: Ino): number {
+    return (this.#sql.stored.get(ino) as [number | null])[0] ?? 0;
   }
 
   /** Number of extents that begin in [start, end). */
@@ -106,6 +121,7 @@ function prepare(db: Database.Database) {
     count: db
       .prepare('select count(*) from extent where ino = ? and offset >= ? and offset < ?')
       .raw(),
+    stored: db.prepare('select sum(length) from extent where ino = ?').raw(),
     put: db.prepare(
       'insert into extent (ino, offset, length, chunk, chunkoffset) values (?, ?, ?, ?, ?)',
     ),

@@ -2,6 +2,7 @@ import type Database from 'better-sqlite3';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { type Epoch, type Ino, ROOT_INO } from '../base/ids.ts';
 import { isLogLong, openDatabase, sqliteError } from './database.ts';
+import { Erased } from './erased.ts';
 import type { Inode } from './inode.ts';
 import { InodeCache } from './inode-cache.ts';
 import type { ExtentRange, MetaOp, Time } from './ops.ts';
@@ -54,11 +55,8 @@ export class LiveMeta {
   readonly #earlierReplies = new Map<number, number>();
   /** Last journal row of each inode that has one. */
   readonly #pending = new Map<Ino, number>();
-  /**
-   * Smallest size each file was cut to since the last cut: a commit in flight must not bring more
-   * back.
-   */
-  #truncatedTo = new Map<Ino, number>();
+  /** What was erased since the last cut. */
+  #erased = new Erased();
   #lastSeq: number;
   #pendingBytes = 0;
   #committedSeq: number;
@@ -231,10 +229,7 @@ export class LiveMeta {
     if ('ino' in op) this.#noteInode(op.ino, seq);
     if ('parent' in op) this.#noteInode(op.parent, seq);
     if ('newParent' in op) this.#noteInode(op.newParent, seq);
-    if (op.kind === 'truncate') {
-      const before = this.#truncatedTo.get(op.ino) ?? Number.POSITIVE_INFINITY;
-      this.#truncatedTo.set(op.ino, Math.min(before, op.sizeBytes));
-    }
+    this.#erased.note(op);
     if (op.kind === 'reap') {
       this.#inodes.delete(op.ino);
       this.#pending.delete(op.ino);
@@ -258,6 +253,11 @@ export class LiveMeta {
     this.wal.touched(ino);
   }
 
+  /** Says that [start, end) of `ino` is no longer what a cut before now had. */
+  erase(ino: Ino, start: number, end: number): void {
+    this.#erased.add(ino, start, end);
+  }
+
   dirtyInodes(): { ino: Ino; epoch: Epoch }[] {
     return this.#sql.dirty.all() as { ino: Ino; epoch: Epoch }[];
   }
@@ -266,7 +266,7 @@ export class LiveMeta {
    * Writes down size and times of dirty files and ends the journal of an epoch. Returns its last
    * number.
    */
-  cut(grown: Inode[]): { seq: number; truncatedTo: ReadonlyMap<Ino, number> } {
+  cut(grown: Inode[]): { seq: number; erased: Erased } {
     if (grown.length > 0) {
       this.run(
         grown.map((inode) => ({
@@ -278,21 +278,20 @@ export class LiveMeta {
         })),
       );
     }
-    this.#truncatedTo = new Map();
+    this.#erased = new Erased();
     this.#cutSeq = this.#lastSeq;
     this.#pendingBytes = 0;
-    return { seq: this.#lastSeq, truncatedTo: this.#truncatedTo };
+    return { seq: this.#lastSeq, erased: this.#erased };
   }
 
   /**
    * Takes over new extents of some files of an epoch: the part of a publish that may be repeated.
    */
-  publishExtents(files: FileExtents[], truncatedTo: ReadonlyMap<Ino, number>): void {
+  publishExtents(files: FileExtents[], erased: Erased): void {
     this.#atomically(() => {
       for (const file of files) {
         if (this.state.inode(file.ino) === undefined) continue;
-        const limit = truncatedTo.get(file.ino) ?? Number.POSITIVE_INFINITY;
-        this.state.extents.replace(file.ino, clip(file.ranges, limit));
+        this.state.extents.replace(file.ino, erased.clip(file.ino, file.ranges));
       }
     });
   }
@@ -363,14 +362,6 @@ export class LiveMeta {
     await this.wal.close();
     this.#db.close();
   }
-}
-
-/** The ranges as far as they lie below `limit`. */
-function clip(ranges: ExtentRange[], limit: number): ExtentRange[] {
-  if (limit === Number.POSITIVE_INFINITY) return ranges;
-  return ranges
-    .filter((range) => range.offset < limit)
-    .map((range) => ({ ...range, lengthBytes: Math.min(range.lengthBytes, limit - range.offset) }));
 }
 
 function timeOf(sec: number, nsec: number): Time {

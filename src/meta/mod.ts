@@ -13,6 +13,7 @@ export { DiskLog } from './disk-log.ts';
 export type { EpochRecordHeader } from './epoch-record-format.ts';
 export { decodeEpochRecordHeader } from './epoch-record-reader.ts';
 export { encodeEpochRecord } from './epoch-record-writer.ts';
+export type { Erased } from './erased.ts';
 export type { Extent } from './extent-table.ts';
 export type { Inode } from './inode.ts';
 export {

@@ -105,6 +105,24 @@ const GOLDEN_OPS: MetaOp[] = [
       { offset: 43, lengthBytes: 44, chunk: undefined, chunkOffset: 0 },
     ],
   },
+  {
+    kind: 'tmpfile',
+    ino: 45 as Ino,
+    mode: 0o100600,
+    uid: 46,
+    gid: 47,
+    time: { sec: 48, nsec: 49 },
+  },
+  { kind: 'punch', ino: 50 as Ino, offset: 51, lengthBytes: 52, time: { sec: 53, nsec: 54 } },
+  {
+    kind: 'clone',
+    ino: 55 as Ino,
+    offset: 56,
+    source: 57 as Ino,
+    sourceOffset: 58,
+    lengthBytes: 59,
+    time: { sec: 60, nsec: 61 },
+  },
 ];
 
 const u32 = fc.nat(0xffff_ffff);
@@ -164,6 +182,17 @@ const anyOp: fc.Arbitrary<MetaOp> = fc.oneof(
   fc.record({ kind: kind('setxattr'), ino, name, value: name, time }),
   fc.record({ kind: kind('removexattr'), ino, name, time }),
   fc.record({ kind: kind('reap'), ino }),
+  fc.record({ kind: kind('tmpfile'), ino, mode: u32, uid: u32, gid: u32, time }),
+  fc.record({ kind: kind('punch'), ino, offset: u53, lengthBytes: u53, time }),
+  fc.record({
+    kind: kind('clone'),
+    ino,
+    offset: u53,
+    source: ino,
+    sourceOffset: u53,
+    lengthBytes: u53,
+    time,
+  }),
   fc.record({ kind: kind('chunk'), chunk, lengthBytes: u32, scheme: fc.string() }),
   fc.record({ kind: kind('extents'), ino, ranges: fc.array(range, { maxLength: 5 }) }),
 );
@@ -220,7 +249,7 @@ describe('encodeOp() and decodeOp()', () => {
 
   test('an unknown tag is CORRUPT', () => {
     const known = new Set(GOLDEN_OPS.map((op) => encode(op)[0]));
-    expect([...known]).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
+    expect([...known]).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
     for (let tag = 0; tag < 256; tag++) {
       if (known.has(tag)) continue;
       expect(codeOf(() => decode(Buffer.alloc(200, tag)))).toBe('CORRUPT');

@@ -18,6 +18,9 @@ const TAGS = {
   reap: 11,
   chunk: 12,
   extents: 13,
+  tmpfile: 14,
+  punch: 15,
+  clone: 16,
 } as const satisfies Record<MetaOp['kind'], number>;
 
 const PATCH_MODE = 1;
@@ -67,6 +70,9 @@ export function encodeOp(out: ByteWriter, op: MetaOp): void {
       out.u53(op.parent).bytes(op.name).u53(op.ino).u32(op.mode).u32(op.uid).u32(op.gid);
       out.u32(op.rdev).bytes(op.target);
       return putTime(out, op.time);
+    case 'tmpfile':
+      out.u53(op.ino).u32(op.mode).u32(op.uid).u32(op.gid);
+      return putTime(out, op.time);
     case 'link':
       out.u53(op.parent).bytes(op.name).u53(op.ino);
       return putTime(out, op.time);
@@ -84,6 +90,12 @@ export function encodeOp(out: ByteWriter, op: MetaOp): void {
       return putTime(out, op.time);
     case 'truncate':
       out.u53(op.ino).u53(op.sizeBytes);
+      return putTime(out, op.time);
+    case 'punch':
+      out.u53(op.ino).u53(op.offset).u53(op.lengthBytes);
+      return putTime(out, op.time);
+    case 'clone':
+      out.u53(op.ino).u53(op.offset).u53(op.source).u53(op.sourceOffset).u53(op.lengthBytes);
       return putTime(out, op.time);
     case 'grow':
       out.u53(op.ino).u53(op.sizeBytes);
@@ -214,6 +226,33 @@ export function decodeOp(from: ByteReader): MetaOp {
       };
     case TAGS.removexattr:
       return { kind: 'removexattr', ino: ino(from), name: from.bytes(), time: time(from) };
+    case TAGS.tmpfile:
+      return {
+        kind: 'tmpfile',
+        ino: ino(from),
+        mode: from.u32(),
+        uid: from.u32(),
+        gid: from.u32(),
+        time: time(from),
+      };
+    case TAGS.punch:
+      return {
+        kind: 'punch',
+        ino: ino(from),
+        offset: from.u53(),
+        lengthBytes: from.u53(),
+        time: time(from),
+      };
+    case TAGS.clone:
+      return {
+        kind: 'clone',
+        ino: ino(from),
+        offset: from.u53(),
+        source: ino(from),
+        sourceOffset: from.u53(),
+        lengthBytes: from.u53(),
+        time: time(from),
+      };
     case TAGS.reap:
       return { kind: 'reap', ino: ino(from) };
     case TAGS.chunk:

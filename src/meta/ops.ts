@@ -33,6 +33,8 @@ export type MetaOp =
       target: Buffer;
       time: Time;
     }
+  /** An inode without a name (O_TMPFILE), which `link` may give one. */
+  | { kind: 'tmpfile'; ino: Ino; mode: number; uid: number; gid: number; time: Time }
   | { kind: 'link'; parent: Ino; name: Buffer; ino: Ino; time: Time }
   | { kind: 'unlink'; parent: Ino; name: Buffer; time: Time }
   | { kind: 'rmdir'; parent: Ino; name: Buffer; time: Time }
@@ -47,6 +49,21 @@ export type MetaOp =
     }
   | { kind: 'setattr'; ino: Ino; change: AttrPatch; time: Time }
   | { kind: 'truncate'; ino: Ino; sizeBytes: number; time: Time }
+  /** Bytes [offset, offset + lengthBytes) become a hole; the size stays. Whole blocks. */
+  | { kind: 'punch'; ino: Ino; offset: number; lengthBytes: number; time: Time }
+  /**
+   * Bytes of `ino` become those of `source`, by sharing its chunks. The range of the source has no
+   * byte that is not in an extent, so that the state machine alone knows its content.
+   */
+  | {
+      kind: 'clone';
+      ino: Ino;
+      offset: number;
+      source: Ino;
+      sourceOffset: number;
+      lengthBytes: number;
+      time: Time;
+    }
   | { kind: 'grow'; ino: Ino; sizeBytes: number; mtime: Time; ctime: Time }
   | { kind: 'setxattr'; ino: Ino; name: Buffer; value: Buffer; time: Time }
   | { kind: 'removexattr'; ino: Ino; name: Buffer; time: Time }

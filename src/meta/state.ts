@@ -4,7 +4,6 @@ import { type ChunkId, type Ino, ROOT_INO } from '../base/ids.ts';
 import { ExtentTable } from './extent-table.ts';
 import {
   blocksOf,
-  INODE_COLUMNS,
   type Inode,
   type InodeRow,
   inodeOfRow,
@@ -18,6 +17,7 @@ import {
 import { nameHash } from './name-hash.ts';
 import type { MetaOp, Time } from './ops.ts';
 import { STATE_SCHEMA } from './schema.ts';
+import { prepareState, type StateSql } from './state-sql.ts';
 
 /** An entry of a folder: `type` is mode >> 12. */
 export interface Dentry {
@@ -40,7 +40,7 @@ export type RefHook = (chunk: ChunkId, delta: 1 | -1) => void;
 export class MetaState {
   readonly db: Database.Database;
   readonly extents: ExtentTable;
-  readonly #sql: ReturnType<typeof prepare>;
+  readonly #sql: StateSql;
   /**
    * Inodes by number, changed in place by apply(); owned by the live store, absent in the committed
    * one.
@@ -58,7 +58,7 @@ export class MetaState {
     this.#cached = options.cached ?? (() => undefined);
     this.#remembers = options.cached !== undefined;
     db.exec(STATE_SCHEMA);
-    this.#sql = prepare(db);
+    this.#sql = prepareState(db);
     this.extents = new ExtentTable(db, options.onRef);
   }
 
@@ -136,6 +136,8 @@ export class MetaState {
     switch (op.kind) {
       case 'create':
         return this.#create(op);
+      case 'tmpfile':
+        return this.#tmpfile(op);
       case 'link':
         return this.#link(op);
       case 'unlink':
@@ -148,6 +150,10 @@ export class MetaState {
         return this.#setattr(op);
       case 'truncate':
         return this.#truncate(op);
+      case 'punch':
+        return this.#punch(op);
+      case 'clone':
+        return this.#clone(op);
       case 'grow':
         return this.#grow(op);
       case 'setxattr':
@@ -201,6 +207,15 @@ export class MetaState {
     if ((op.mode & S_IFMT) === S_IFLNK) this.#sql.putTarget.run(op.ino, op.target);
     this.#addEntry(op.parent, op.name, op.ino, op.mode >>> 12);
     this.#folderChanged(op.parent, op.time, folder ? 1 : 0);
+  }
+
+  #tmpfile(op: MetaOp & { kind: 'tmpfile' }): void {
+    const { sec, nsec } = op.time;
+    this.#sql.putInode.run(
+      [op.ino, op.mode, 0, op.uid, op.gid, 0, 0, 0],
+      [sec, nsec, sec, nsec, sec, nsec, sec, nsec],
+    );
+    this.#sql.putOrphan.run(op.ino);
   }
 
   #link(op: MetaOp & { kind: 'link' }): void {
@@ -297,6 +312,36 @@ export class MetaState {
     this.#put(inode);
   }
 
+  #punch(op: MetaOp & { kind: 'punch' }): void {
+    const { offset, lengthBytes } = op;
+    this.extents.replace(op.ino, [{ offset, lengthBytes, chunk: undefined, chunkOffset: 0 }]);
+    this.#written(this.#need(op.ino), op.time);
+  }
+
+  #clone(op: MetaOp & { kind: 'clone' }): void {
+    const { offset, source, sourceOffset, lengthBytes } = op;
+    const end = sourceOffset + lengthBytes;
+    const shared = this.extents.within(source, sourceOffset, end).map((extent) => ({
+      ...extent,
+      offset: extent.offset - sourceOffset + offset,
+    }));
+    const hole = { offset, lengthBytes, chunk: undefined, chunkOffset: 0 };
+    this.extents.replace(op.ino, [hole, ...shared]);
+    const inode = this.#need(op.ino);
+    if (offset + lengthBytes > inode.sizeBytes) {
+      inode.sizeBytes = offset + lengthBytes;
+      inode.blocks = blocksOf(inode.sizeBytes);
+    }
+    this.#written(inode, op.time);
+  }
+
+  /** The content of the inode changed. */
+  #written(inode: Inode, time: Time): void {
+    setMtime(inode, time);
+    setCtime(inode, time);
+    this.#put(inode);
+  }
+
   #grow(op: MetaOp & { kind: 'grow' }): void {
     const inode = this.#need(op.ino);
     inode.sizeBytes = op.sizeBytes;
@@ -319,45 +364,4 @@ export class MetaState {
     this.#sql.dropOrphan.run(ino);
     this.#sql.dropInode.run(ino);
   }
-}
-
-function prepare(db: Database.Database) {
-  return {
-    inode: db.prepare(`select ${INODE_COLUMNS} from inode where ino = ?`).raw(),
-    putInode: db.prepare(`insert into inode (${INODE_COLUMNS}) values (${'?,'.repeat(15)}?)`),
-    updateInode: db.prepare(
-      `update inode set mode=?, nlink=?, uid=?, gid=?, size=?, parent=?,
-       atime=?, atimensec=?, mtime=?, mtimensec=?, ctime=?, ctimensec=? where ino = ?`,
-    ),
-    dropInode: db.prepare('delete from inode where ino = ?'),
-    lookup: db
-      .prepare('select ino, type from dentry where parent = ? and hash = ? and name = ?')
-      .raw(),
-    anyEntry: db.prepare('select 1 from dentry where parent = ? limit 1'),
-    entries: db
-      .prepare(
-        `select hash, name, ino, type from dentry where parent = ? and hash > ?
-         order by hash, name limit ?`,
-      )
-      .raw(),
-    putEntry: db.prepare('insert into dentry (parent, hash, name, ino, type) values (?,?,?,?,?)'),
-    dropEntry: db.prepare('delete from dentry where parent = ? and hash = ? and name = ?'),
-    putTarget: db.prepare('insert into symlink (ino, target) values (?, ?)'),
-    target: db.prepare('select target from symlink where ino = ?').raw(),
-    dropTarget: db.prepare('delete from symlink where ino = ?'),
-    putXattr: db.prepare('insert or replace into xattr (ino, name, value) values (?, ?, ?)'),
-    xattr: db.prepare('select value from xattr where ino = ? and name = ?').raw(),
-    xattrNames: db.prepare('select name from xattr where ino = ?').raw(),
-    dropXattr: db.prepare('delete from xattr where ino = ? and name = ?'),
-    dropXattrs: db.prepare('delete from xattr where ino = ?'),
-    putOrphan: db.prepare('insert or ignore into orphan (ino) values (?)'),
-    dropOrphan: db.prepare('delete from orphan where ino = ?'),
-    orphans: db.prepare('select ino from orphan').raw(),
-    inoMax: db.prepare('select max(ino) from inode').raw(),
-    totals: db
-      .prepare(
-        `select count(*), sum(case when (mode & ${S_IFMT}) = 32768 then size else 0 end) from inode`,
-      )
-      .raw(),
-  };
 }

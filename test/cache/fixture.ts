@@ -9,7 +9,13 @@ import { hashChunk } from '../../src/chunk/mod.ts';
 import { CaptureReader } from '../../src/commit/capture-reader.ts';
 import type { FrozenFile } from '../../src/commit/mod.ts';
 import { batchesOf, type Segment, segmentsOf } from '../../src/commit/segments.ts';
-import { type ExtentRange, type FileExtents, type Inode, LiveMeta } from '../../src/meta/mod.ts';
+import {
+  type Erased,
+  type ExtentRange,
+  type FileExtents,
+  type Inode,
+  LiveMeta,
+} from '../../src/meta/mod.ts';
 
 export const BLOCK = 4096;
 const TIME = { sec: 1_000_000, nsec: 5_000_000 };
@@ -37,7 +43,7 @@ export interface OpenCut {
   epoch: Epoch;
   seq: number;
   frozen: FrozenFile[];
-  truncatedTo: ReadonlyMap<Ino, number>;
+  erased: Erased;
 }
 
 /** A cache on real files and real metadata; its chunks are kept in memory. */
@@ -158,10 +164,10 @@ export class CacheRig {
 
   cut(): OpenCut {
     const epoch = this.epoch;
-    const { seq, truncatedTo } = this.meta.cut(this.cache.grown());
+    const { seq, erased } = this.meta.cut(this.cache.grown());
     const frozen = this.cache.freeze(epoch);
     this.epoch = (epoch + 1) as Epoch;
-    return { epoch, seq, frozen, truncatedTo };
+    return { epoch, seq, frozen, erased };
   }
 
   /** Reads segments of the cut and keeps them as chunks. */
@@ -185,7 +191,7 @@ export class CacheRig {
 
   /** Ends a commit: the live metadata has the extents, what was frozen is clean. */
   publish(cut: OpenCut, files: FileExtents[]): void {
-    this.meta.publishExtents(files, cut.truncatedTo);
+    this.meta.publishExtents(files, cut.erased);
     this.meta.publishDone(cut.epoch, cut.seq);
     this.cache.published();
   }

@@ -260,26 +260,53 @@ describe('a publish', () => {
   test('brings no byte back that a truncation behind its cut took', () => {
     const { live } = new Pair();
     const ino = made(live, 'a');
-    const { truncatedTo } = live.cut([]);
+    const { erased } = live.cut([]);
     live.run([
       { kind: 'truncate', ino, sizeBytes: 100, time: TIME },
       { kind: 'truncate', ino, sizeBytes: 9000, time: TIME },
     ]);
     const range = { offset: 0, lengthBytes: 8192, chunk: CHUNK, chunkOffset: 0 };
     const behind = { offset: 8192, lengthBytes: 500, chunk: CHUNK, chunkOffset: 0 };
-    live.publishExtents([{ ino, ranges: [range, behind] }], truncatedTo);
+    live.publishExtents([{ ino, ranges: [range, behind] }], erased);
     const stored = live.state.extents.overlapping(ino, 0, 10_000);
     expect(stored).toEqual([{ ...range, lengthBytes: 100 }]);
+  });
+
+  test('brings no byte back that was punched or written over behind its cut', () => {
+    const { live } = new Pair();
+    const ino = made(live, 'a');
+    const { erased } = live.cut([]);
+    live.run([
+      { kind: 'punch', ino, offset: 4096, lengthBytes: 4096, time: TIME },
+      {
+        kind: 'clone',
+        ino,
+        offset: 12_288,
+        source: ino,
+        sourceOffset: 0,
+        lengthBytes: 10,
+        time: TIME,
+      },
+    ]);
+    live.erase(ino, 20_000, 20_001);
+    const range = { offset: 0, lengthBytes: 20_001, chunk: CHUNK, chunkOffset: 7 };
+    live.publishExtents([{ ino, ranges: [range] }], erased);
+    const stored = live.state.extents.overlapping(ino, 0, 30_000);
+    expect(stored).toEqual([
+      { ...range, lengthBytes: 4096 },
+      { ...range, offset: 8192, lengthBytes: 4096, chunkOffset: 8199 },
+      { ...range, offset: 12_298, lengthBytes: 20_000 - 12_298, chunkOffset: 12_305 },
+    ]);
   });
 
   test('passes over a file that is gone', () => {
     const { live } = new Pair();
     const ino = made(live, 'a');
-    const { truncatedTo } = live.cut([]);
+    const { erased } = live.cut([]);
     live.run([{ kind: 'unlink', parent: ROOT_INO, name: Buffer.from('a'), time: TIME }]);
     live.run([{ kind: 'reap', ino }]);
     const range = { offset: 0, lengthBytes: 10, chunk: CHUNK, chunkOffset: 0 };
-    live.publishExtents([{ ino, ranges: [range] }], truncatedTo);
+    live.publishExtents([{ ino, ranges: [range] }], erased);
     expect(live.state.extents.overlapping(ino, 0, 100)).toEqual([]);
   });
 
@@ -307,7 +334,7 @@ describe('rebase()', () => {
     const pair = new Pair();
     const ino = made(pair.live, 'in the epoch');
     pair.live.markDirty(ino, 1 as Epoch);
-    const { seq, truncatedTo } = pair.live.cut([]);
+    const { seq, erased } = pair.live.cut([]);
     const later = made(pair.live, 'later');
     pair.live.markDirty(later, 2 as Epoch);
     pair.live.run([{ kind: 'truncate', ino, sizeBytes: 10, time: TIME }]);
@@ -317,7 +344,7 @@ describe('rebase()', () => {
       { kind: 'extents', ino, ranges: [range] },
     ]);
     // Half of the live side's publish was done, too.
-    pair.live.publishExtents([{ ino, ranges: [range] }], truncatedTo);
+    pair.live.publishExtents([{ ino, ranges: [range] }], erased);
     pair.crash();
     pair.rebase();
     expect(names(pair.live)).toEqual(['in the epoch', 'later']);

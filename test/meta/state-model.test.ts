@@ -33,7 +33,7 @@ interface Dice {
 }
 
 const dice: fc.Arbitrary<Dice> = fc.record({
-  kind: fc.nat(14),
+  kind: fc.nat(17),
   pick: fc.nat(),
   other: fc.nat(),
   name: fc.nat(NAMES.length - 1),
@@ -72,6 +72,9 @@ function operation(model: TreeModel, dice: Dice, clock: number, nextIno: Ino): M
     return { kind: isFolder(entry) ? 'rmdir' : 'unlink', parent: parent.ino, name, time };
   }
   if (dice.kind < 10) return renameOperation(model, { parent, name, dice, time });
+  if (dice.kind === 16) {
+    return { kind: 'tmpfile', ino: nextIno, mode: 0o100640, uid: dice.value, gid: 7, time };
+  }
   return change;
 }
 
@@ -114,6 +117,17 @@ function inodeOperation(
     case 13:
       if (!node.xattrs.has(attribute.toString('latin1'))) return undefined;
       return { kind: 'removexattr', ino, name: attribute, time };
+    case 14: {
+      if (!isFile(node)) return undefined;
+      const [offset, lengthBytes] = [dice.other % 5000, 1 + (dice.value % 5000)];
+      return { kind: 'punch', ino, offset, lengthBytes, time };
+    }
+    case 15: {
+      const source = of([...model.nodes.values()].filter(isFile).concat(node), dice.pick);
+      if (!isFile(node) || !isFile(source)) return undefined;
+      const range = { offset: dice.other % 9000, sourceOffset: dice.value % 7000 };
+      return { kind: 'clone', ino, source: source.ino, ...range, lengthBytes: 5000, time };
+    }
     default: {
       const orphan = [...model.nodes.values()].find((one) => model.nlink(one) === 0);
       if (orphan !== undefined && dice.value % 2 === 0) return { kind: 'reap', ino: orphan.ino };

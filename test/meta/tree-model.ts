@@ -71,7 +71,9 @@ export class TreeModel {
     if (op.kind === 'link') return this.#link(op);
     if (op.kind === 'unlink' || op.kind === 'rmdir') return this.#remove(op);
     if (op.kind === 'rename') return this.#rename(op);
+    if (op.kind === 'tmpfile') return this.#tmpfile(op);
     if (node === undefined || op.kind === 'chunk' || op.kind === 'extents') return;
+    if (op.kind === 'punch' || op.kind === 'clone') return written(node, op);
     if (op.kind === 'reap') this.nodes.delete(op.ino);
     else if (op.kind === 'setattr') setAttributes(node, op.change, op.time);
     else if (op.kind === 'truncate') {
@@ -102,6 +104,11 @@ export class TreeModel {
     }
     this.nodes.set(op.ino, node);
     this.#put(this.#folder(op.parent), op.name, node, op.time);
+  }
+
+  #tmpfile(op: MetaOp & { kind: 'tmpfile' }): void {
+    const { uid, gid } = op;
+    this.nodes.set(op.ino, { ...newNode(op.ino, op.mode, op.time), uid, gid });
   }
 
   #put(folder: Node, name: Buffer, node: Node, time: Time): void {
@@ -142,6 +149,11 @@ function newNode(ino: Ino, mode: number, time: Time): Node {
   const times = { atime: time, mtime: time, ctime: time, btime: time };
   const empty = { target: undefined, entries: new Map(), xattrs: new Map() };
   return { ino, mode, uid: 0, gid: 0, rdev: 0, size: 0, ...empty, ...times };
+}
+
+function written(node: Node, op: MetaOp & { kind: 'punch' | 'clone' }): void {
+  if (op.kind === 'clone') node.size = Math.max(node.size, op.offset + op.lengthBytes);
+  Object.assign(node, { mtime: op.time, ctime: op.time });
 }
 
 function setAttributes(node: Node, change: AttrPatch, time: Time): void {
