@@ -1,3 +1,4 @@
+import { type LatencyBucket, LatencyTable } from '../base/latencies.ts';
 import { OPCODE_COUNT, OPCODES } from './protocol.ts';
 
 /** What one kind of request has cost since the driver started. */
@@ -7,6 +8,17 @@ export interface OperationCount {
   bytes: number;
   /** Replies with an errno. */
   errors: number;
+  /** From the reading of the request to its answer, of all that are answered. */
+  totalMs: number;
+  latency: LatencyBucket[];
+}
+
+const NAMES: string[] = Array.from({ length: OPCODE_COUNT }, () => 'UNKNOWN');
+for (const [name, opcode] of Object.entries(OPCODES)) NAMES[opcode] = name;
+
+/** The name of an opcode in statistics. */
+export function operationName(opcode: number): string {
+  return NAMES[slot(opcode)] ?? 'UNKNOWN';
 }
 
 /**
@@ -16,6 +28,8 @@ export class Counters {
   readonly #counts: Float64Array = new Float64Array(OPCODE_COUNT);
   readonly #bytes: Float64Array = new Float64Array(OPCODE_COUNT);
   readonly #errors: Float64Array = new Float64Array(OPCODE_COUNT);
+  readonly #totalMs: Float64Array = new Float64Array(OPCODE_COUNT);
+  readonly #latencies: LatencyTable = new LatencyTable(OPCODE_COUNT);
 
   request(opcode: number): void {
     const at = slot(opcode);
@@ -32,14 +46,26 @@ export class Counters {
     this.#errors[at] = (this.#errors[at] ?? 0) + 1;
   }
 
+  /** A request was answered `ms` after it was read. */
+  answered(opcode: number, ms: number): void {
+    const at = slot(opcode);
+    this.#totalMs[at] = (this.#totalMs[at] ?? 0) + ms;
+    this.#latencies.record(at, ms);
+  }
+
   /** Only operations that were asked for, by the name of the opcode. */
   snapshot(): Record<string, OperationCount> {
     const result: Record<string, OperationCount> = {};
-    for (const [name, opcode] of [...Object.entries(OPCODES), ['UNKNOWN', 0] as const]) {
+    for (const [opcode, name] of NAMES.entries()) {
       const count = this.#counts[opcode] ?? 0;
       if (count === 0) continue;
-      const bytes = this.#bytes[opcode] ?? 0;
-      result[name] = { count, bytes, errors: this.#errors[opcode] ?? 0 };
+      result[name] = {
+        count,
+        bytes: this.#bytes[opcode] ?? 0,
+        errors: this.#errors[opcode] ?? 0,
+        totalMs: this.#totalMs[opcode] ?? 0,
+        latency: this.#latencies.buckets(opcode),
+      };
     }
     return result;
   }

@@ -11,6 +11,7 @@ import {
   setStatusFlags,
   statusFlags,
 } from '../base/os/mod.ts';
+import type { Pauses } from '../base/pauses.ts';
 
 /**
  * Why the loop ended: the mount is gone, its connection was aborted by force, or stop() was called.
@@ -35,8 +36,13 @@ export interface DeviceLoopOptions {
   fd: number;
   /** At least as long as the longest request. */
   buffer: Buffer;
-  /** Handles the request of `length` bytes in the buffer; must not throw. */
-  onRequest: (length: number) => void;
+  /**
+   * Handles the request of `length` bytes in the buffer, which was read at `readMs`; must not
+   * throw. Returns the time at its end.
+   */
+  onRequest: (length: number, readMs: number) => number;
+  /** Told how long the event loop had the thread while more requests may have waited. */
+  pauses: Pauses;
   /** Number of requests that wait for promises. */
   pendingCount: () => number;
   log: Log;
@@ -66,6 +72,9 @@ export class DeviceLoop {
   readonly #flags: number;
   #state: 'new' | 'draining' | 'asleep' | 'ended' = 'new';
   #stopping = false;
+  /** When the thread was left to the event loop with more requests to come; else 0. */
+  #leftMs = 0;
+  #timedMs = 0;
   #end: ((end: LoopEnd) => void) | undefined;
   #fail: ((error: Error) => void) | undefined;
 
@@ -110,14 +119,26 @@ export class DeviceLoop {
 
   readonly #turn = (): void => {
     try {
+      if (this.#leftMs > 0) this.#noteTurns();
       const end = this.#drain();
       if (end === 'quiet') this.#sleep();
-      else if (end === 'busy') setImmediate(this.#turn);
-      else this.#end?.(end);
+      else if (end === 'busy') {
+        this.#leftMs = performance.now();
+        this.#timedMs = this.#options.pauses.timedMs;
+        setImmediate(this.#turn);
+      } else this.#end?.(end);
     } catch (error) {
       this.#fail?.(error as Error);
     }
   };
+
+  /** What the event loop did since the last drain; what is timed of it is counted there. */
+  #noteTurns(): void {
+    const { pauses } = this.#options;
+    const ms = performance.now() - this.#leftMs;
+    this.#leftMs = 0;
+    pauses.note('other turns', ms - (pauses.timedMs - this.#timedMs));
+  }
 
   /** Whether the next request comes soon. */
   #waitHot(): boolean {
@@ -137,14 +158,15 @@ export class DeviceLoop {
       // With promises outstanding the thread must not wait here: only the event loop resolves them.
       if (!(pending ? this.#waiter.wait(0) : this.#waitHot())) return 'quiet';
       const length = readRaw(fd, buffer);
+      let nowMs = performance.now();
       if (length >= 0) {
-        onRequest(length);
+        nowMs = onRequest(length, nowMs);
       } else {
         const end = this.#readFailed(length);
         if (end !== undefined) return end;
       }
       const limit = pending ? DRAIN_PENDING_MS : DRAIN_MS;
-      if (performance.now() - start >= limit) return 'busy';
+      if (nowMs - start >= limit) return 'busy';
     }
   }
 

@@ -1,9 +1,10 @@
 import { EPROTO } from '../base/errno.ts';
 import { MIB } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
+import { Pauses } from '../base/pauses.ts';
 import type { Vfs } from '../vfs/mod.ts';
 import type { OperationCount } from './counters.ts';
-import { Counters } from './counters.ts';
+import { Counters, operationName } from './counters.ts';
 import type { LoopEnd } from './device-loop.ts';
 import { DeviceLoop } from './device-loop.ts';
 import type { Handler } from './handlers.ts';
@@ -24,6 +25,8 @@ import type { CacheSeconds } from './wire.ts';
 
 /** How long stop() waits for the promises of requests that were taken. */
 const STOP_WAIT_MS = 5000;
+/** Shorter than this no request is worth a look at what kept the loop. */
+const LOOK_AT_MS = 0.1;
 const DAY_SECONDS = 86_400;
 /** A request or reply with 1 MiB of payload, and its headers. */
 const BUFFER_BYTES: number = MIB + PAGE_BYTES;
@@ -44,6 +47,8 @@ export interface FuseServerOptions {
    * this kernel.
    */
   cacheSeconds?: CacheSeconds;
+  /** Told how long each request, and what else the event loop does, keeps the loop. */
+  pauses?: Pauses;
 }
 
 /**
@@ -55,6 +60,7 @@ export class FuseServer {
   readonly #options: FuseServerOptions;
   readonly #request: RequestView = new RequestView(BUFFER_BYTES);
   readonly #counters: Counters = new Counters();
+  readonly #pauses: Pauses;
   readonly #replies: Replies;
   readonly #handlers: Handler[];
   readonly #loop: DeviceLoop;
@@ -71,6 +77,7 @@ export class FuseServer {
     const request = this.#request;
     const replies = new Replies({ fd, capacityBytes: BUFFER_BYTES, counters, log });
     this.#options = options;
+    this.#pauses = options.pauses ?? new Pauses(log);
     this.#negotiated = options.negotiated;
     this.#replies = replies;
     const keepsListings = (): boolean =>
@@ -82,8 +89,9 @@ export class FuseServer {
     this.#loop = new DeviceLoop({
       fd,
       buffer: request.buffer,
-      onRequest: (length) => this.#dispatch(length),
+      onRequest: (length, readMs) => this.#dispatch(length, readMs),
       pendingCount: () => replies.pendingCount,
+      pauses: this.#pauses,
       log,
     });
   }
@@ -118,16 +126,24 @@ export class FuseServer {
     return this.#counters.snapshot();
   }
 
-  #dispatch(length: number): void {
+  #dispatch(length: number, readMs: number): number {
     const request = this.#request;
+    const replies = this.#replies;
+    const deferred = replies.deferredCount;
+    replies.readMs = readMs;
     try {
       request.load(length);
       this.#counters.request(request.opcode);
       const handler = this.#handlers[request.opcode] ?? this.#handlers[0];
       handler?.();
     } catch (error) {
-      this.#replies.fault(request, error);
+      replies.fault(request, error);
     }
+    const endMs = performance.now();
+    const ms = endMs - readMs;
+    if (replies.deferredCount === deferred) this.#counters.answered(request.opcode, ms);
+    if (ms > LOOK_AT_MS) this.#pauses.note(operationName(request.opcode), ms);
+    return endMs;
   }
 
   #init(): void {

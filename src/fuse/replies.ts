@@ -37,6 +37,7 @@ interface Pending {
   pid: number;
   interruptible: boolean;
   interrupted: boolean;
+  readMs: number;
 }
 
 export interface RepliesOptions {
@@ -55,6 +56,10 @@ export interface RepliesOptions {
  */
 export class Replies {
   readonly buffer: Buffer;
+  /** When the request at hand was read. */
+  readMs = 0;
+  /** How many requests were not answered at once so far. */
+  deferredCount = 0;
   readonly #fd: number;
   readonly #counters: Counters;
   readonly #log: Log;
@@ -180,7 +185,9 @@ export class Replies {
   #register(request: RequestView, interruptible: boolean): Pending {
     const { uniqueLow: low, uniqueHigh: high, opcode, context } = request;
     const { pid, unique: key } = context;
-    const pending = { key, low, high, opcode, pid, interruptible, interrupted: false };
+    const { readMs } = this;
+    const pending = { key, low, high, opcode, pid, interruptible, interrupted: false, readMs };
+    this.deferredCount++;
     this.#pending.set(key, pending);
     return pending;
   }
@@ -189,6 +196,7 @@ export class Replies {
   #take(pending: Pending): boolean {
     if (this.#pending.get(pending.key) !== pending) return false;
     this.#pending.delete(pending.key);
+    this.#counters.answered(pending.opcode, performance.now() - pending.readMs);
     if (this.#pending.size === 0) {
       for (const resolve of this.#idleWaiters.splice(0)) resolve();
     }
