@@ -12,6 +12,7 @@ import {
   unlinkSync,
 } from 'node:fs';
 import type { Epoch, Ino } from '../base/ids.ts';
+import { type Timed, untimed } from '../base/pauses.ts';
 import { blocksOf, type Inode, type LiveMeta } from '../meta/mod.ts';
 import { blockCeil, blockFloor, CachedFile } from './cached-file.ts';
 import { Descriptors } from './descriptors.ts';
@@ -40,8 +41,8 @@ export class CacheFiles {
   dirtyBytes = 0;
   oldestDirtyMs: number | undefined;
 
-  constructor(options: { folder: string; meta: LiveMeta; limitBytes: number }) {
-    const { folder, meta, limitBytes } = options;
+  constructor(options: { folder: string; meta: LiveMeta; limitBytes: number; timed?: Timed }) {
+    const { folder, meta, limitBytes, timed = untimed } = options;
     this.#meta = meta;
     this.layout = new CacheLayout(folder);
     this.evictor = new Evictor({
@@ -50,6 +51,7 @@ export class CacheFiles {
       layout: this.layout,
       descriptors: this.descriptors,
       forget: (file) => this.forget(file),
+      timed,
     });
   }
 

@@ -5,6 +5,7 @@ import type { Ino } from '../base/ids.ts';
 import { IntervalSet } from '../base/interval-set.ts';
 import { MIB } from '../base/limits.ts';
 import { punchHole } from '../base/os/mod.ts';
+import type { Timed } from '../base/pauses.ts';
 import type { CachedFile } from './cached-file.ts';
 import type { Descriptors } from './descriptors.ts';
 import type { CacheLayout } from './layout.ts';
@@ -16,6 +17,7 @@ export interface EvictorOptions {
   descriptors: Descriptors;
   /** Drops a clean file from memory. */
   forget: (file: CachedFile) => void;
+  timed: Timed;
 }
 
 const SCAN_FILES_A_TURN = 200;
@@ -159,7 +161,7 @@ export class Evictor {
     const loaded = [...this.#options.files.values()].sort((a, b) => a.lastUsed - b.lastUsed);
     for (const file of loaded) {
       while (this.#total > target && !this.#closed) {
-        const freed = this.#evictFrom(file);
+        const freed = this.#options.timed('evict', () => this.#evictFrom(file));
         await nextTurn();
         if (freed === 0) break;
       }

@@ -4,6 +4,7 @@ import { ENOSPC, type NegativeErrno } from '../base/errno.ts';
 import { assert, DfsError, messageOf } from '../base/errors.ts';
 import type { Epoch, Ino } from '../base/ids.ts';
 import { BLOCK_BYTES, FILE_BYTES_MAX } from '../base/limits.ts';
+import type { Timed } from '../base/pauses.ts';
 import type { CapturedRange, CutSource, FrozenFile } from '../commit/mod.ts';
 import { blocksOf, type Inode, type LiveMeta } from '../meta/mod.ts';
 import { CacheFiles } from './cache-files.ts';
@@ -21,6 +22,17 @@ export interface FileCacheOptions {
   fetch: Fetch;
   /** Asks for a commit because dirty data fills the cache; rejects when it failed. */
   relieve: () => Promise<void>;
+  timed?: Timed;
+}
+
+/** Bytes read, written and fetched since the start; reads that needed no fetch, and those that did. */
+export interface CacheCounters {
+  readBytes: number;
+  writtenBytes: number;
+  fetches: number;
+  fetchedBytes: number;
+  hits: number;
+  misses: number;
 }
 
 /** Times an operation waits for its blocks, when others take them away again. */
@@ -51,6 +63,8 @@ export class FileCache implements CutSource {
   readonly #cut: Cut;
   #openEpoch = 1 as Epoch;
   #readBytes = 0;
+  #hits = 0;
+  #misses = 0;
   #writtenBytes = 0;
 
   constructor(options: FileCacheOptions) {
@@ -82,10 +96,10 @@ export class FileCache implements CutSource {
     return this.#files.oldestDirtyMs;
   }
 
-  /** Bytes read, written and fetched since the start, and the number of fetches. */
-  get counters(): Record<string, number> {
+  get counters(): CacheCounters {
     const { fetches, fetchedBytes } = this.#fetcher;
-    return { readBytes: this.#readBytes, writtenBytes: this.#writtenBytes, fetches, fetchedBytes };
+    const bytes = { readBytes: this.#readBytes, writtenBytes: this.#writtenBytes };
+    return { ...bytes, fetches, fetchedBytes, hits: this.#hits, misses: this.#misses };
   }
 
   /** Takes up what an earlier process left: see {@link CacheFiles.open}. */
@@ -106,7 +120,11 @@ export class FileCache implements CutSource {
     if (end <= offset) return 0;
     const file = this.#files.load(inode);
     const waiting = this.#fetcher.ensure(file, blockFloor(offset), blockCeil(end));
-    if (waiting !== undefined) return this.#readLater(file.ino, offset, length, waiting);
+    if (waiting !== undefined) {
+      this.#misses++;
+      return this.#readLater(file.ino, offset, length, waiting);
+    }
+    this.#hits++;
     return this.#readPresent(file, offset, into.subarray(at, at + end - offset));
   }
 

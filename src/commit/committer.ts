@@ -3,6 +3,7 @@ import { DfsError, InvariantError, messageOf } from '../base/errors.ts';
 import { CHUNK_ID_BYTES, type ChunkId, type Epoch, type Ino } from '../base/ids.ts';
 import { CHUNK_BYTES_MAX, MIB } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
+import { type Timed, untimed } from '../base/pauses.ts';
 import type { Erased, ExtentRange, FileExtents, LiveMeta } from '../meta/mod.ts';
 import type { CutSource, FrozenFile } from './cut-source.ts';
 import { addExtent, batchesOf, type Segment, segmentsOf } from './segments.ts';
@@ -33,6 +34,7 @@ export interface CommitterOptions {
   /** Dirty bytes that start a commit at once. */
   dirtyBytesMax: number;
   log: Log;
+  timed?: Timed;
 }
 
 /** How far the running commit is; bytes count the cut's dirty blocks. */
@@ -52,6 +54,17 @@ export interface CommitStatus {
   committedAtMs: number | undefined;
   /** Why the last commit failed; undefined when it did not. */
   failure: string | undefined;
+}
+
+/** All commits since the start. Bytes are the dirty bytes of their cuts. */
+export interface CommitTotals {
+  commits: number;
+  failures: number;
+  files: number;
+  bytes: number;
+  /** From the cut to the last waiter of the newest one, and its cut, for which all wait. */
+  lastMs: number;
+  lastCutMs: number;
 }
 
 const BATCHES_IN_FLIGHT = 3;
@@ -80,6 +93,15 @@ const EXTENTS_A_REGION_MAX = 24;
  */
 export class Committer {
   readonly #options: CommitterOptions;
+  readonly #timed: Timed;
+  readonly #totals: CommitTotals = {
+    commits: 0,
+    failures: 0,
+    files: 0,
+    bytes: 0,
+    lastMs: 0,
+    lastCutMs: 0,
+  };
   #nextEpoch: Epoch;
   #running: Promise<void> | undefined;
   #progress: CommitProgress | undefined;
@@ -94,7 +116,12 @@ export class Committer {
 
   constructor(options: CommitterOptions) {
     this.#options = options;
+    this.#timed = options.timed ?? untimed;
     this.#nextEpoch = options.firstEpoch;
+  }
+
+  get totals(): Readonly<CommitTotals> {
+    return this.#totals;
   }
 
   /** Begins to commit by itself. */
@@ -168,6 +195,7 @@ export class Committer {
     } catch (error) {
       if (error instanceof InvariantError) throw error;
       this.#failure = messageOf(error);
+      this.#totals.failures++;
       this.#retryAtMs = Date.now() + RETRY_MS;
       this.#options.log('error', 'commit failed', { message: this.#failure });
       for (const waiter of waiters) waiter.reject(error);
@@ -183,8 +211,10 @@ export class Committer {
     const epoch = this.#nextEpoch;
     const cutTimeMs = Date.now();
     // Invariant 1: no await from here to freeze().
-    const { seq, erased } = meta.cut(cache.grown());
-    const frozen = cache.freeze(epoch);
+    const { seq, erased, frozen } = this.#timed('cut', () => ({
+      ...meta.cut(cache.grown()),
+      frozen: cache.freeze(epoch),
+    }));
     this.#nextEpoch = (epoch + 1) as Epoch;
     this.#firstPendingMs = undefined;
     const cutMs = performance.now() - startedMs;
@@ -198,10 +228,16 @@ export class Committer {
       await backend.abandon().catch(() => undefined);
       throw error;
     }
-    cache.published();
+    this.#timed('thaw', () => cache.published());
     this.#committedAtMs = cutTimeMs;
-    this.#compact(files);
-    meta.checkpointIfLong();
+    this.#timed('look for small extents', () => this.#compact(files));
+    this.#timed('checkpoint', () => meta.checkpointIfLong());
+    const totals = this.#totals;
+    totals.commits++;
+    totals.files += files.length;
+    totals.bytes += this.#progress?.bytesTotal ?? 0;
+    totals.lastMs = performance.now() - startedMs;
+    totals.lastCutMs = cutMs;
     log('debug', 'committed', {
       epoch,
       files: files.length,
@@ -242,7 +278,7 @@ export class Committer {
     for (;;) {
       try {
         await this.#takeOver(taken.files, taken.erased);
-        meta.publishDone(taken.epoch, taken.seq);
+        this.#timed('drop the journal', () => meta.publishDone(taken.epoch, taken.seq));
         return;
       } catch (error) {
         // A process that ends leaves it to the next one, which takes the epoch from the disks.
@@ -257,7 +293,8 @@ export class Committer {
   /** Gives the live metadata its new extents, a few files a turn of the event loop. */
   async #takeOver(files: FileExtents[], erased: Erased): Promise<void> {
     for (let at = 0; at < files.length; at += PUBLISH_FILES_A_TURN) {
-      this.#options.meta.publishExtents(files.slice(at, at + PUBLISH_FILES_A_TURN), erased);
+      const some = files.slice(at, at + PUBLISH_FILES_A_TURN);
+      this.#timed('take over extents', () => this.#options.meta.publishExtents(some, erased));
       await nextTurn();
     }
   }

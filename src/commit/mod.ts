@@ -4,7 +4,7 @@
  * an interface of its own. The committed side of the volume, with its disks, lives here as well.
  */
 export type { ReadRange } from './capture-reader.ts';
-export type { CommitBackend, CommitProgress, CommitStatus } from './committer.ts';
+export type { CommitBackend, CommitProgress, CommitStatus, CommitTotals } from './committer.ts';
 export { Committer } from './committer.ts';
 export type { CapturedRange, CutSource, FrozenFile } from './cut-source.ts';
 export type { Segment } from './segments.ts';

@@ -6,8 +6,10 @@ import type { Log } from '../base/log.ts';
 import type { OperationCount } from '../fuse/mod.ts';
 import { dropFromCache } from './cache-drop.ts';
 import type { LiveVolume } from './live-volume.ts';
+import { metricsText } from './metrics.ts';
 import { packError } from './rpc.ts';
 import { socketAddress } from './socket-path.ts';
+import { liveStats } from './stats.ts';
 import { liveStatus } from './status.ts';
 
 export interface ControlOptions {
@@ -28,6 +30,8 @@ type Say = (event: object) => void;
 type Route = (query: URLSearchParams, say: Say) => unknown;
 
 const PROGRESS_MS = 200;
+/** The one text there is: GET /metrics. */
+const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /**
  * The control API of a mounted volume: HTTP and JSON over a unix socket that only its owner can
@@ -45,7 +49,8 @@ export class ControlServer {
     const { volume, home, mountPoint, operations, invalidate, onUnmount } = options;
     this.#routes = {
       'GET /status': () => liveStatus(volume, { home, mountPoint }),
-      'GET /stats': () => ({ operations: operations(), cache: volume.cache.counters }),
+      'GET /stats': () => liveStats(volume, operations()),
+      'GET /metrics': () => metricsText(liveStats(volume, operations())),
       'GET /receipt': (query) => volume.receipt(inoOf(query)),
       'GET /locate': async (query) => ({
         receipt: volume.receipt(inoOf(query)),
@@ -108,8 +113,9 @@ export class ControlServer {
       const result = await route(url.searchParams, say);
       if (streams) say({ done: result ?? {} });
       else {
-        response.writeHead(200, { 'content-type': 'application/json' });
-        response.write(JSON.stringify(result));
+        const isText = typeof result === 'string';
+        response.writeHead(200, { 'content-type': isText ? METRICS_TYPE : 'application/json' });
+        response.write(isText ? result : JSON.stringify(result));
       }
     } catch (error) {
       const packed = packError(error);

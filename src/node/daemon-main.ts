@@ -2,7 +2,9 @@
  * The daemon: serves one volume on the descriptor it was given (3), under the lock it was given
  * (4).
  */
+
 import { existsSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { PerformanceObserver } from 'node:perf_hooks';
 import { DfsError, InvariantError, messageOf } from '../base/errors.ts';
 import { createLog } from '../base/log.ts';
 import { FuseServer, type NegotiatedInit, unmount, unmountOwn } from '../fuse/mod.ts';
@@ -58,11 +60,16 @@ async function openVolume(): Promise<LiveVolume> {
 }
 
 const volume = await openVolume();
+const collections = new PerformanceObserver((list) => {
+  for (const { duration } of list.getEntries()) volume.pauses.note('garbage collection', duration);
+});
+collections.observe({ entryTypes: ['gc'] });
 let commitAtEnd = true;
 const server = new FuseServer({
   fd: DEVICE_FD,
   vfs: volume.fileSystem,
   log,
+  pauses: volume.pauses,
   ...(existsSync(paths.session)
     ? { negotiated: JSON.parse(readFileSync(paths.session, 'utf8')) as NegotiatedInit }
     : {}),

@@ -4,6 +4,7 @@ import { assert, DfsError } from '../base/errors.ts';
 import type { DiskId, Epoch, Ino } from '../base/ids.ts';
 import { GIB } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
+import { Pauses } from '../base/pauses.ts';
 import { FileCache } from '../cache/mod.ts';
 import { Committer } from '../commit/mod.ts';
 import { LiveMeta } from '../meta/mod.ts';
@@ -37,6 +38,7 @@ export class LiveVolume {
   readonly receipts: Receipts;
   readonly mode: 'weak' | 'strong';
   readonly readOnly: boolean;
+  readonly pauses: Pauses;
   #report: VolumeReport;
   #timer: NodeJS.Timeout;
 
@@ -47,8 +49,11 @@ export class LiveVolume {
     store: StoreClient;
     firstEpoch: Epoch;
     report: VolumeReport;
+    pauses: Pauses;
   }) {
-    const { options, meta, cache, store, firstEpoch, report } = parts;
+    const { options, meta, cache, store, firstEpoch, report, pauses } = parts;
+    const { timed } = pauses;
+    this.pauses = pauses;
     const { log, config, mode, readOnly } = options;
     this.mode = mode;
     this.readOnly = readOnly;
@@ -64,6 +69,7 @@ export class LiveVolume {
       intervalMs: config.commitIntervalMs,
       dirtyBytesMax: Math.min(DIRTY_BYTES_MAX, Math.floor(config.cacheBytes / 4)),
       log,
+      timed,
     });
     this.receipts = new Receipts({
       meta,
@@ -76,6 +82,7 @@ export class LiveVolume {
       cache,
       readOnly,
       log,
+      timed,
       durability: {
         mode,
         commit: () => this.committer.commit(),
@@ -95,6 +102,7 @@ export class LiveVolume {
     const { home, config, readOnly, log, onDeath } = options;
     const paths = homePaths(home);
     // Store and cache call each other; neither does before both are open.
+    const pauses = new Pauses(log);
     const late: { cache?: FileCache; volume?: LiveVolume } = {};
     const store = new StoreClient({
       home,
@@ -105,7 +113,9 @@ export class LiveVolume {
       capture: (ranges) => {
         const { cache } = late;
         assert(cache !== undefined, 'a capture before the cache is open');
-        return ranges.map(({ ino, start, end }) => cache.capture(ino, start, end));
+        return pauses.timed('capture', () =>
+          ranges.map(({ ino, start, end }) => cache.capture(ino, start, end)),
+        );
       },
       onDeath,
     });
@@ -128,6 +138,7 @@ export class LiveVolume {
       relieve: async () => {
         await late.volume?.committer.commit();
       },
+      timed: pauses.timed,
     });
     cache.open(head.nextEpoch, { keepClean: isSameBoot(home) });
     const report = await store.report();
@@ -139,6 +150,7 @@ export class LiveVolume {
       store,
       firstEpoch: head.nextEpoch,
       report,
+      pauses,
     });
     late.volume = volume;
     return volume;

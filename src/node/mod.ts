@@ -16,5 +16,6 @@ export { type RecoverReport, type RecoverRequest, recoverVolume } from './recove
 export { packError, unpackError } from './rpc.ts';
 export type { SchemeChoice } from './scheme-choice.ts';
 export { socketAddress } from './socket-path.ts';
+export type { CacheFigures, CommitFigures, StatsReport } from './stats.ts';
 export type { StatusReport } from './status.ts';
 export { type DiskReport, survivesWords } from './volume-report.ts';

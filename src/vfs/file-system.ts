@@ -15,6 +15,7 @@ import {
 import { type Ino, ROOT_INO } from '../base/ids.ts';
 import { FILE_BYTES_MAX, NAME_BYTES_MAX, SYMLINK_BYTES_MAX } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
+import { type Timed, untimed } from '../base/pauses.ts';
 import type { FileCache } from '../cache/mod.ts';
 import {
   type Inode,
@@ -68,6 +69,7 @@ export interface FileSystemOptions {
   capacity: () => { totalBytes: number; freeBytes: number };
   readOnly: boolean;
   log: Log;
+  timed?: Timed;
 }
 
 /**
@@ -87,7 +89,11 @@ export class FileSystem implements Vfs {
     this.#options = options;
     this.#meta = options.meta;
     this.#cache = options.cache;
-    this.#orphans = new Orphans(options.meta, (ino) => options.cache.drop(ino));
+    this.#orphans = new Orphans({
+      meta: options.meta,
+      dropData: (ino) => options.cache.drop(ino),
+      timed: options.timed ?? untimed,
+    });
     this.#changes = new Changes(options);
     this.#names = new Names({ meta: options.meta, changes: this.#changes, orphans: this.#orphans });
   }

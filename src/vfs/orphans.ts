@@ -1,5 +1,6 @@
 import { InvariantError } from '../base/errors.ts';
 import type { Ino } from '../base/ids.ts';
+import { type Timed } from '../base/pauses.ts';
 import type { LiveMeta } from '../meta/mod.ts';
 
 /**
@@ -15,12 +16,14 @@ import type { LiveMeta } from '../meta/mod.ts';
 export class Orphans {
   readonly #meta: LiveMeta;
   readonly #dropData: (ino: Ino) => void;
+  readonly #timed: Timed;
   readonly #lookups = new Map<Ino, number>();
   #queue: Ino[] = [];
 
-  constructor(meta: LiveMeta, dropData: (ino: Ino) => void) {
-    this.#meta = meta;
-    this.#dropData = dropData;
+  constructor(options: { meta: LiveMeta; dropData: (ino: Ino) => void; timed: Timed }) {
+    this.#meta = options.meta;
+    this.#dropData = options.dropData;
+    this.#timed = options.timed;
   }
 
   /** The kernel was told of `ino` once more. */
@@ -47,7 +50,7 @@ export class Orphans {
   /** Many inodes go in one transaction, behind the requests that are waiting. */
   #enqueue(ino: Ino): void {
     this.#queue.push(ino);
-    if (this.#queue.length === 1) setImmediate(() => this.flush());
+    if (this.#queue.length === 1) setImmediate(() => this.#timed('reap', () => this.flush()));
   }
 
   flush(): void {

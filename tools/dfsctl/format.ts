@@ -27,6 +27,14 @@ export function formatDuration(ms: number): string {
   return twoParts(ms, [DAY_MS, 'd'], [HOUR_MS, 'h']);
 }
 
+/** A short time for people: "85 us", "1.2 ms", "140 ms", "4.2 s". */
+export function formatLatency(ms: number): string {
+  if (ms >= 999.5) return formatDuration(ms);
+  if (ms >= 99.95) return `${Math.round(ms)} ms`;
+  if (ms >= 0.9995) return `${ms.toFixed(1).replace(/\.0$/, '')} ms`;
+  return `${Math.round(ms * 1000)} us`;
+}
+
 function twoParts(ms: number, large: [number, string], small: [number, string]): string {
   const count = Math.floor(ms / large[0]);
   const rest = Math.floor((ms - count * large[0]) / small[0]);

@@ -7,6 +7,7 @@ import { registerFsck } from './fsck.ts';
 import { registerInit } from './init.ts';
 import { registerMount } from './mount.ts';
 import { registerRecover } from './recover.ts';
+import { registerStats } from './stats.ts';
 import { registerStatus } from './status.ts';
 import { registerUmount } from './umount.ts';
 
@@ -24,6 +25,7 @@ export function createProgram(): Command {
     registerMount,
     registerUmount,
     registerStatus,
+    registerStats,
     registerCommit,
     registerDiskmap,
     registerCache,

@@ -1,0 +1,72 @@
+import { expect, test } from 'vitest';
+import { metricsText } from './metrics.ts';
+import type { StatsReport } from './stats.ts';
+
+const STATS: StatsReport = {
+  daemonPid: 1,
+  uptimeMs: 1000,
+  operations: {
+    READ: {
+      count: 12,
+      bytes: 4096,
+      errors: 1,
+      totalMs: 8,
+      latency: [
+        [0.0009, 4],
+        [0.3, 7],
+        [200_000, 1],
+      ],
+    },
+  },
+  cache: {
+    hits: 11,
+    misses: 1,
+    readBytes: 4096,
+    writtenBytes: 0,
+    fetches: 1,
+    fetchedBytes: 512,
+    dirtyBytes: 0,
+    cleanBytes: 4096,
+    limitBytes: 8192,
+  },
+  loop: {
+    longestMs: 9,
+    longestCause: 'a "quoted\\" cause\n',
+    count: 3,
+    byCause: { 'a "quoted\\" cause\n': { count: 3, long: 0, totalMs: 20, longestMs: 9 } },
+  },
+  commit: {
+    commits: 2,
+    failures: 0,
+    files: 2,
+    bytes: 5,
+    lastMs: 250,
+    lastCutMs: 1,
+    epoch: 2,
+    waitingOps: 4,
+    waitingBytes: 6,
+  },
+};
+
+test('metricsText() is the text format of Prometheus, line by line', () => {
+  const lines = metricsText(STATS).split('\n');
+  expect(lines.pop()).toBe('');
+  const name = '[a-z_]+';
+  const label = `${name}="(?:[^"\\\\\\n]|\\\\["\\\\n])*"`;
+  const sample = new RegExp(`^${name}(?:\\{${label}(?:,${label})*\\})? [0-9.e+-]+$`);
+  for (const line of lines) expect(line).toMatch(line.startsWith('#') ? /^# (HELP|TYPE) / : sample);
+  expect(lines).toContain('dfs_requests_total{operation="READ"} 12');
+  expect(lines).toContain('dfs_cache_bytes{state="clean"} 4096');
+  expect(lines).toContain('dfs_loop_pauses_total{cause="a \\"quoted\\\\\\" cause\\n"} 3');
+});
+
+test('its histograms count up to their total', () => {
+  const lines = metricsText(STATS).split('\n');
+  const buckets = lines.filter((line) => line.startsWith('dfs_request_seconds_bucket'));
+  const counts = buckets.map((line) => Number(line.split(' ')[1]));
+  expect(counts).toEqual([...counts].sort((a, b) => a - b));
+  expect(counts[0]).toBe(4);
+  expect(buckets.at(-1)).toBe('dfs_request_seconds_bucket{operation="READ",le="+Inf"} 12');
+  expect(lines).toContain('dfs_request_seconds_sum{operation="READ"} 0.008');
+  expect(lines).toContain('dfs_request_seconds_count{operation="READ"} 12');
+});

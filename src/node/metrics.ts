@@ -1,0 +1,92 @@
+import type { LatencyBucket } from '../base/latencies.ts';
+import type { StatsReport } from './stats.ts';
+
+/** Upper bounds of the histograms in ms: powers of four from a microsecond, which are bucket ends. */
+const BOUNDS_MS: number[] = Array.from({ length: 13 }, (_, index) => 4 ** index / 1000);
+
+type Labels = Record<string, string>;
+type Sample = [labels: Labels, value: number];
+type Kind = 'counter' | 'gauge' | 'histogram';
+
+/**
+ * The counts as Prometheus reads them: text format 0.0.4. Times are seconds there, and counters
+ * begin anew with a new daemon, which Prometheus expects.
+ */
+export function metricsText(stats: StatsReport): string {
+  const { cache, commit, loop } = stats;
+  const operations = Object.entries(stats.operations);
+  const each = (field: 'count' | 'bytes' | 'errors'): Sample[] =>
+    operations.map(([operation, counts]) => [{ operation }, counts[field]]);
+  const causes = Object.entries(loop.byCause);
+  const one = (value: number): Sample[] => [[{}, value]];
+  return [
+    family('requests_total', 'counter', 'Requests of the kernel.', each('count')),
+    family('request_errors_total', 'counter', 'Requests answered with an errno.', each('errors')),
+    family('request_bytes_total', 'counter', 'Bytes read or written.', each('bytes')),
+    family(
+      'request_seconds',
+      'histogram',
+      'From reading a request to its answer.',
+      operations.flatMap(([operation, { latency, totalMs }]) =>
+        histogram({ operation }, latency, totalMs),
+      ),
+    ),
+    family('cache_hits_total', 'counter', 'Reads served without a fetch.', one(cache.hits)),
+    family('cache_misses_total', 'counter', 'Reads that waited for a fetch.', one(cache.misses)),
+    family('cache_fetched_bytes_total', 'counter', 'Read from disks.', one(cache.fetchedBytes)),
+    family('cache_bytes', 'gauge', 'Device space the cache takes.', [
+      [{ state: 'dirty' }, cache.dirtyBytes],
+      [{ state: 'clean' }, cache.cleanBytes],
+    ]),
+    family('cache_limit_bytes', 'gauge', 'What it may take.', one(cache.limitBytes)),
+    family(
+      'loop_pauses_total',
+      'counter',
+      'Times that one thing kept the event loop for more than 2 ms.',
+      causes.map(([cause, { count }]) => [{ cause }, count]),
+    ),
+    family(
+      'loop_pause_longest_seconds',
+      'gauge',
+      'The longest of them.',
+      causes.map(([cause, { longestMs }]) => [{ cause }, longestMs / 1000]),
+    ),
+    family('commits_total', 'counter', 'Commits that succeeded.', one(commit.commits)),
+    family('commit_failures_total', 'counter', 'Commits that failed.', one(commit.failures)),
+    family('commit_bytes_total', 'counter', 'Dirty bytes committed.', one(commit.bytes)),
+    family('commit_last_seconds', 'gauge', 'Time of the last commit.', one(commit.lastMs / 1000)),
+    family('committed_epoch', 'gauge', 'The newest committed epoch.', one(commit.epoch)),
+    family('uncommitted_operations', 'gauge', 'Changes in no epoch.', one(commit.waitingOps)),
+    family('uncommitted_bytes', 'gauge', 'Dirty bytes in no epoch.', one(commit.waitingBytes)),
+  ].join('');
+}
+
+/** One metric with its samples; a sample's own `__suffix` label goes behind the name. */
+function family(name: string, kind: Kind, help: string, samples: Sample[]): string {
+  const full = `dfs_${name}`;
+  const lines = samples.map(([{ __suffix = '', ...labels }, value]) => {
+    const inside = Object.entries(labels).map(([key, text]) => `${key}="${escaped(text)}"`);
+    const braces = inside.length === 0 ? '' : `{${inside.join(',')}}`;
+    return `${full}${__suffix}${braces} ${value}\n`;
+  });
+  return `# HELP ${full} ${help}\n# TYPE ${full} ${kind}\n${lines.join('')}`;
+}
+
+function histogram(labels: Labels, latency: LatencyBucket[], totalMs: number): Sample[] {
+  const total = latency.reduce((sum, [, count]) => sum + count, 0);
+  const samples = BOUNDS_MS.map((boundMs): Sample => {
+    const below = latency.filter(([upTo]) => upTo <= boundMs);
+    const count = below.reduce((sum, [, of]) => sum + of, 0);
+    return [{ ...labels, le: String(boundMs / 1000), __suffix: '_bucket' }, count];
+  });
+  return [
+    ...samples,
+    [{ ...labels, le: '+Inf', __suffix: '_bucket' }, total],
+    [{ ...labels, __suffix: '_sum' }, totalMs / 1000],
+    [{ ...labels, __suffix: '_count' }, total],
+  ];
+}
+
+function escaped(text: string): string {
+  return text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
+}

@@ -1,0 +1,64 @@
+import type { PauseFigures } from '../base/pauses.ts';
+import type { CommitTotals } from '../commit/mod.ts';
+import type { OperationCount } from '../fuse/mod.ts';
+import type { LiveVolume } from './live-volume.ts';
+
+/** The cache of a mount. Sizes in bytes; what is counted is counted since the daemon started. */
+export interface CacheFigures {
+  /** Reads that reached the daemon and needed no fetch, and those that did. */
+  hits: number;
+  misses: number;
+  readBytes: number;
+  writtenBytes: number;
+  /** Chunks read from disks, and the bytes of them. */
+  fetches: number;
+  fetchedBytes: number;
+  dirtyBytes: number;
+  cleanBytes: number;
+  limitBytes: number;
+}
+
+/** Commits since the daemon started, and what waits for the next one. */
+export interface CommitFigures extends CommitTotals {
+  epoch: number;
+  waitingOps: number;
+  waitingBytes: number;
+}
+
+/** What `dfsctl stats` shows: all since the daemon started. */
+export interface StatsReport {
+  /** Tells one daemon's counts from those of the next. */
+  daemonPid: number;
+  uptimeMs: number;
+  operations: Record<string, OperationCount>;
+  cache: CacheFigures;
+  loop: PauseFigures;
+  commit: CommitFigures;
+}
+
+/** The counts of a volume that is mounted. */
+export function liveStats(
+  volume: LiveVolume,
+  operations: Record<string, OperationCount>,
+): StatsReport {
+  const { cache, committer, meta, pauses } = volume;
+  const waitingBytes = cache.dirtyBytes + cache.frozenBytes;
+  return {
+    daemonPid: process.pid,
+    uptimeMs: Math.round(process.uptime() * 1000),
+    operations,
+    cache: {
+      ...cache.counters,
+      dirtyBytes: waitingBytes,
+      cleanBytes: Math.max(0, cache.cachedBytes - waitingBytes),
+      limitBytes: cache.limitBytes,
+    },
+    loop: pauses.figures(),
+    commit: {
+      ...committer.totals,
+      epoch: meta.committedEpoch,
+      waitingOps: meta.pendingOps,
+      waitingBytes,
+    },
+  };
+}
