@@ -156,8 +156,14 @@ export class CacheFiles {
     this.oldestDirtyMs ??= Date.now();
   }
 
+  /** Makes a cache file as long as its inode (invariant 2). */
+  fitLength(file: CachedFile, fd: number): void {
+    if (fstatSync(fd).size !== file.inode.sizeBytes) ftruncateSync(fd, file.inode.sizeBytes);
+  }
+
   /** Blocks [start, end) are no longer part of the file. */
   removeRange(file: CachedFile, start: number, end: number): void {
+    file.frozen?.left.remove(start, end);
     this.dirtyBytes -= file.dirty.remove(start, end);
     file.present.remove(start, end);
     this.evictor.shrank(file, file.allocated.remove(start, end));

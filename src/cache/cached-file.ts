@@ -7,6 +7,8 @@ import type { Inode } from '../meta/mod.ts';
 export interface Frozen {
   sizeBytes: number;
   ranges: Interval[];
+  /** What of the ranges is still part of the file: not cut off, punched or written over whole. */
+  left: IntervalSet;
   /** Frozen ranges the commit has not read yet. */
   uncaptured: IntervalSet;
   /** Ranges whose bytes at the cut are in the saved file. */

@@ -37,6 +37,7 @@ export class Cut {
     const state: Frozen = {
       sizeBytes: file.inode.sizeBytes,
       ranges,
+      left: file.dirty.copy(),
       uncaptured: file.dirty.copy(),
       saved: new IntervalSet(),
       path: this.#files.path(file),
@@ -77,8 +78,7 @@ export class Cut {
 
   /** Bytes of `ino` that are being committed. */
   bytesOf(ino: Ino): number {
-    const ranges = this.#frozen.get(ino)?.frozen?.ranges ?? [];
-    return ranges.reduce((sum, range) => sum + range.end - range.start, 0);
+    return this.#frozen.get(ino)?.frozen?.left.total ?? 0;
   }
 
   /** The cut is committed. */
@@ -88,24 +88,20 @@ export class Cut {
 
   /** The cut failed: what it had is dirty again, as far as it is still there. */
   abandoned(): void {
-    this.#thaw((file, ranges) => {
+    this.#thaw((file, left) => {
       if (file.deleted) return;
-      for (const range of ranges) {
-        for (const kept of file.present.inside(range.start, range.end)) {
-          this.#files.addDirty(file, kept.start, kept.end);
-        }
-      }
+      for (const { start, end } of left) this.#files.addDirty(file, start, end);
     });
   }
 
-  #thaw(each: (file: CachedFile, ranges: Frozen['ranges']) => void): void {
+  #thaw(each: (file: CachedFile, left: IntervalSet) => void): void {
     for (const file of this.#frozen.values()) {
       const { frozen } = file;
       assert(frozen !== undefined, `inode ${file.ino} lost its frozen ranges`);
       file.frozen = undefined;
       if (!frozen.saved.isEmpty) this.#files.removePath(frozen.savedPath);
       if (frozen.path !== this.#files.path(file)) this.#files.removePath(frozen.path);
-      each(file, frozen.ranges);
+      each(file, frozen.left);
     }
     this.#frozen.clear();
     this.frozenBytes = 0;

@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { ENOSPC, type NegativeErrno } from '../base/errno.ts';
 import { assert, DfsError, messageOf } from '../base/errors.ts';
 import type { Epoch, Ino } from '../base/ids.ts';
-import { BLOCK_BYTES, FILE_BYTES_MAX } from '../base/limits.ts';
+import { BLOCK_BYTES } from '../base/limits.ts';
 import type { Timed } from '../base/pauses.ts';
 import type { CapturedRange, CutSource, FrozenFile } from '../commit/mod.ts';
 import { blocksOf, type Inode, type LiveMeta } from '../meta/mod.ts';
@@ -11,6 +11,7 @@ import { CacheFiles } from './cache-files.ts';
 import { blockCeil, blockFloor, type CachedFile } from './cached-file.ts';
 import { Cut } from './cut.ts';
 import { type Fetch, Fetcher } from './fetcher.ts';
+import { Holes } from './holes.ts';
 
 const syncData = promisify(fdatasync);
 
@@ -61,6 +62,8 @@ export class FileCache implements CutSource {
   readonly #files: CacheFiles;
   readonly #fetcher: Fetcher;
   readonly #cut: Cut;
+  /** Where files have data and where not; erases ranges. */
+  readonly holes: Holes;
   #openEpoch = 1 as Epoch;
   #readBytes = 0;
   #hits = 0;
@@ -73,6 +76,12 @@ export class FileCache implements CutSource {
     this.#files = new CacheFiles(options);
     this.#fetcher = new Fetcher(this.#files, options.meta, options.fetch);
     this.#cut = new Cut(this.#files);
+    this.holes = new Holes({
+      files: this.#files,
+      cut: this.#cut,
+      meta: options.meta,
+      markDirty: (file) => this.#markDirty(file),
+    });
   }
 
   get dirtyBytes(): number {
@@ -342,37 +351,6 @@ export class FileCache implements CutSource {
   uncommittedBytes(ino: Ino): { dirty: number; frozen: number } {
     const dirty = this.#files.known(ino)?.dirty.total ?? 0;
     return { dirty, frozen: this.#cut.bytesOf(ino) };
-  }
-
-  /** The first stored or written byte at or behind `offset`; undefined when only holes follow. */
-  nextData(inode: Inode, offset: number): number | undefined {
-    const file = this.#files.load(inode);
-    const end = inode.sizeBytes;
-    const written = file.dirty.inside(offset, end)[0]?.start;
-    const frozen = file.frozen?.ranges.find((range) => range.end > offset)?.start;
-    const stored = this.#meta.state.extents.nextData(inode.ino, offset);
-    const candidates = [written, frozen, stored].filter((at) => at !== undefined);
-    const first = Math.max(offset, Math.min(...candidates));
-    return first < end ? first : undefined;
-  }
-
-  /** The first byte of a hole at or behind `offset`; the end of the file counts as one. */
-  nextHole(inode: Inode, offset: number): number {
-    const file = this.#files.load(inode);
-    let at = offset;
-    while (at < inode.sizeBytes) {
-      const dirty = file.dirty.inside(at, at + FILE_BYTES_MAX)[0];
-      const frozen = file.frozen?.ranges.find((range) => range.start <= at && at < range.end);
-      const stored = this.#meta.state.extents.overlapping(inode.ino, at, at + 1)[0];
-      const next = Math.max(
-        dirty !== undefined && dirty.start === at ? dirty.end : at,
-        frozen?.end ?? at,
-        stored === undefined ? at : stored.offset + stored.lengthBytes,
-      );
-      if (next === at) return at;
-      at = next;
-    }
-    return inode.sizeBytes;
   }
 
   /**

@@ -80,9 +80,9 @@ export class FuseServer {
     this.#pauses = options.pauses ?? new Pauses(log);
     this.#negotiated = options.negotiated;
     this.#replies = replies;
-    const keepsListings = (): boolean =>
-      cache.entry > 0 && ((this.#negotiated?.flags ?? 0) & INIT_NO_OPENDIR_SUPPORT) !== 0;
-    const deps = { vfs, request, replies, cache, counters, keepsListings };
+    const hasFlag = (flag: number): boolean => ((this.#negotiated?.flags ?? 0) & flag) !== 0;
+    const keepsListings = (): boolean => cache.entry > 0 && hasFlag(INIT_NO_OPENDIR_SUPPORT);
+    const deps = { vfs, request, replies, cache, counters, hasFlag, keepsListings };
     this.#handlers = createHandlers(deps);
     this.#handlers[OPCODES.INIT] = () => this.#init();
     this.notifier = new Notifier(fd);

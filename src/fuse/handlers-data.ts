@@ -1,3 +1,4 @@
+import type { Ino } from '../base/ids.ts';
 import type { OpenResult } from '../vfs/mod.ts';
 import type { HandlerDeps, HandlerList } from './handlers.ts';
 import {
@@ -14,6 +15,8 @@ import { putOpen, putU64 } from './wire.ts';
 export function dataHandlers(deps: HandlerDeps): HandlerList {
   const { vfs, request, replies } = deps;
   const wait: AnswerOptions<0> = { encode: () => 0, interruptible: true };
+  const done: AnswerOptions<number> = { encode: () => 0 };
+  const copied: AnswerOptions<number> = { encode: putWritten };
   const position: AnswerOptions<number> = {
     encode: (reply, at, value) => {
       putU64(reply, at, value);
@@ -40,6 +43,16 @@ export function dataHandlers(deps: HandlerDeps): HandlerList {
       },
     ],
     [
+      OPCODES.FALLOCATE,
+      () => {
+        const [offset, lengthBytes, mode] = [request.u64(48), request.u64(56), request.u32(64)];
+        const { context, ino } = request;
+        replies.answer(request, vfs.fallocate(context, ino, { offset, lengthBytes, mode }), done);
+      },
+    ],
+    [OPCODES.COPY_FILE_RANGE, createCopy(deps, copied)],
+    [OPCODES.COPY_FILE_RANGE_64, createCopy(deps, position)],
+    [
       OPCODES.LSEEK,
       () => {
         const { ino } = request;
@@ -64,6 +77,29 @@ function createOpen({ vfs, request, replies }: HandlerDeps): () => void {
   };
 }
 
+/** struct fuse_write_out, the answer to WRITE and to the older COPY_FILE_RANGE. */
+function putWritten(reply: Buffer, at: number, count: number): number {
+  reply.writeUInt32LE(count, at);
+  reply.writeUInt32LE(0, at + 4);
+  return 8;
+}
+
+function createCopy(
+  { vfs, request, replies }: HandlerDeps,
+  copied: AnswerOptions<number>,
+): () => void {
+  return () => {
+    const copy = {
+      from: request.ino,
+      fromOffset: request.u64(48),
+      to: request.u64(56) as Ino,
+      toOffset: request.u64(72),
+      lengthBytes: request.u64(80),
+    };
+    replies.answer(request, vfs.copyRange(request.context, copy), copied);
+  };
+}
+
 /** The file system reads straight into the reply. */
 function createRead({ vfs, request, replies, counters }: HandlerDeps): () => void {
   return () => {
@@ -85,9 +121,7 @@ function createWrite({ vfs, request, replies, counters }: HandlerDeps): () => vo
   const written: AnswerOptions<number> = {
     encode: (reply, at, count) => {
       counters.payload(OPCODES.WRITE, count);
-      reply.writeUInt32LE(count, at);
-      reply.writeUInt32LE(0, at + 4);
-      return 8;
+      return putWritten(reply, at, count);
     },
   };
   return () => {

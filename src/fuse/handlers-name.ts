@@ -42,15 +42,15 @@ export function nameHandlers(deps: HandlerDeps): HandlerList {
       OPCODES.MKNOD,
       () => {
         const [mode, rdev, name] = [request.u32(40), request.u32(44), request.name(56)];
-        const { context, ino } = request;
-        replies.answer(request, vfs.mknod(context, ino, name, mode, rdev), entry);
+        const result = vfs.mknod(request.masked(48), request.ino, name, mode, rdev);
+        replies.answer(request, result, entry);
       },
     ],
     [
       OPCODES.MKDIR,
       () => {
-        const { context, ino } = request;
-        const result = vfs.mkdir(context, ino, request.name(48), request.u32(40));
+        const context = request.masked(44);
+        const result = vfs.mkdir(context, request.ino, request.name(48), request.u32(40));
         replies.answer(request, result, entry);
       },
     ],
@@ -75,7 +75,7 @@ export function nameHandlers(deps: HandlerDeps): HandlerList {
         replies.answer(request, result, entry);
       },
     ],
-    [OPCODES.CREATE, createCreate(deps)],
+    ...openingHandlers(deps),
   ];
 }
 
@@ -104,11 +104,11 @@ function createLookup(deps: HandlerDeps, entry: AnswerOptions<Attr>): () => void
 }
 
 /**
- * FUSE_OPEN_KILL_SUIDGID (with O_TRUNC) concerns a file that exists already. This kernel knows
- * every name, so a CREATE of an existing one does not come; and a new file keeps the mode it is
- * created with.
+ * Requests that make a file and open it. FUSE_OPEN_KILL_SUIDGID (with O_TRUNC) concerns a file that
+ * exists already. This kernel knows every name, so a CREATE of an existing one does not come; and a
+ * new file keeps the mode it is created with.
  */
-function createCreate({ vfs, request, replies, cache }: HandlerDeps): () => void {
+function openingHandlers({ vfs, request, replies, cache }: HandlerDeps): HandlerList {
   const created: AnswerOptions<Created> = {
     encode: (reply, at, { attr, open }) => {
       const bytes = putEntry(reply, at, attr, cache);
@@ -119,9 +119,22 @@ function createCreate({ vfs, request, replies, cache }: HandlerDeps): () => void
       vfs.forget(attr.ino, 1);
     },
   };
-  return () => {
-    const [flags, mode, name] = [request.u32(40), request.u32(44), request.name(56)];
-    const { context, ino } = request;
-    replies.answer(request, vfs.create(context, ino, name, mode, flags), created);
-  };
+  return [
+    [
+      OPCODES.CREATE,
+      () => {
+        const [flags, mode, name] = [request.u32(40), request.u32(44), request.name(56)];
+        const result = vfs.create(request.masked(48), request.ino, name, mode, flags);
+        replies.answer(request, result, created);
+      },
+    ],
+    [
+      OPCODES.TMPFILE,
+      () => {
+        const [flags, mode] = [request.u32(40), request.u32(44)];
+        const result = vfs.tmpfile(request.masked(48), request.ino, mode, flags);
+        replies.answer(request, result, created);
+      },
+    ],
+  ];
 }

@@ -1,21 +1,28 @@
 import type { NegativeErrno } from '../base/errno.ts';
 import { ERANGE } from '../base/errno.ts';
 import type { HandlerDeps, HandlerList } from './handlers.ts';
-import { OPCODES } from './protocol.ts';
+import { INIT_SETXATTR_EXT, OPCODES, SETXATTR_ACL_KILL_SGID } from './protocol.ts';
 import type { AnswerOptions } from './replies.ts';
 
 /** Requests about extended attributes. */
-export function xattrHandlers({ vfs, request, replies }: HandlerDeps): HandlerList {
+export function xattrHandlers(deps: HandlerDeps): HandlerList {
+  const { vfs, request, replies } = deps;
+  const isExtended = (): boolean => deps.hasFlag(INIT_SETXATTR_EXT);
   const done: AnswerOptions<0> = { encode: () => 0 };
   return [
     [
       OPCODES.SETXATTR,
       () => {
-        // Without SETXATTR_EXT the fixed part is 8 bytes.
-        const [size, flags, name] = [request.u32(40), request.u32(44), request.name(48)];
-        const value = request.bytes(48 + name.length + 1, size);
+        const [size, flags] = [request.u32(40), request.u32(44)];
+        // With SETXATTR_EXT the fixed part has 16 bytes, without it 8.
+        const extended = isExtended();
+        const killSgid = extended && (request.u32(48) & SETXATTR_ACL_KILL_SGID) !== 0;
+        const nameAt = extended ? 56 : 48;
+        const name = request.name(nameAt);
+        const value = request.bytes(nameAt + name.length + 1, size);
         const { context, ino } = request;
-        replies.answer(request, vfs.setxattr(context, ino, name, value, flags), done);
+        const change = { name, value, flags, killSgid };
+        replies.answer(request, vfs.setxattr(context, ino, change), done);
       },
     ],
     [
@@ -30,7 +37,11 @@ export function xattrHandlers({ vfs, request, replies }: HandlerDeps): HandlerLi
       OPCODES.LISTXATTR,
       () => {
         const size = request.u32(40);
-        replies.answer(request, fitting(vfs.listxattr(request.ino), size), sized(size));
+        replies.answer(
+          request,
+          fitting(vfs.listxattr(request.context, request.ino), size),
+          sized(size),
+        );
       },
     ],
     [

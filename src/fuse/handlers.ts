@@ -1,4 +1,4 @@
-import { EIO, ENOSYS, ENOTTY, EOPNOTSUPP } from '../base/errno.ts';
+import { EIO, ENOSYS, ENOTTY } from '../base/errno.ts';
 import type { Vfs } from '../vfs/mod.ts';
 import type { Counters } from './counters.ts';
 import { dataHandlers } from './handlers-data.ts';
@@ -18,6 +18,8 @@ export interface HandlerDeps {
   replies: Replies;
   cache: CacheSeconds;
   counters: Counters;
+  /** Whether INIT agreed on a flag of its first word. */
+  hasFlag: (flag: number) => boolean;
   /** Whether the kernel may keep listings of folders, and takes ENOSYS to OPENDIR for that. */
   keepsListings: () => boolean;
 }
@@ -47,19 +49,14 @@ export function createHandlers(deps: HandlerDeps): Handler[] {
 
 /**
  * What is refused, and what the kernel makes of it.
- * - FALLOCATE, TMPFILE: EOPNOTSUPP to the caller, who falls back. Not ENOSYS, which the kernel
- *   would remember for the life of the mount, beyond a restart of this process with a version that
- *   can.
  * - IOCTL: ENOTTY, what an ioctl that nobody knows gives.
- * - ENOSYS by the table: COPY_FILE_RANGE(_64) (the kernel copies through the page cache), POLL
- *   (always ready, as regular files are), BMAP (no block list), SYNCFS (not sent to plain FUSE
- *   mounts: sync(2) does not reach us), GETLK, SETLK, SETLKW (not sent: locks are the kernel's),
- *   ACCESS (not sent with default_permissions), SETUPMAPPING, REMOVEMAPPING (DAX only).
+ * - ENOSYS by the table: POLL (always ready, as regular files are), BMAP (no block list), SYNCFS
+ *   (not sent to plain FUSE mounts: sync(2) does not reach us), GETLK, SETLK, SETLKW (not sent:
+ *   locks are the kernel's), ACCESS (not sent with default_permissions), SETUPMAPPING,
+ *   REMOVEMAPPING (DAX only).
  */
 function refusals({ request, replies, vfs }: HandlerDeps): HandlerList {
   return [
-    [OPCODES.FALLOCATE, () => replies.status(request, -EOPNOTSUPP)],
-    [OPCODES.TMPFILE, () => replies.status(request, -EOPNOTSUPP)],
     [OPCODES.IOCTL, () => replies.status(request, -ENOTTY)],
     // Sent to block device mounts only, before the device is closed.
     [OPCODES.DESTROY, () => replies.status(request, 0)],

@@ -88,6 +88,9 @@ export const INIT_BIG_WRITES: number = 2 ** 5;
 export const INIT_DO_READDIRPLUS: number = 2 ** 13;
 export const INIT_READDIRPLUS_AUTO: number = 2 ** 14;
 export const INIT_ASYNC_DIO: number = 2 ** 15;
+export const INIT_DONT_MASK: number = 2 ** 6;
+export const INIT_POSIX_ACL: number = 2 ** 20;
+export const INIT_SETXATTR_EXT: number = 2 ** 29;
 export const INIT_PARALLEL_DIROPS: number = 2 ** 18;
 export const INIT_ABORT_ERROR: number = 2 ** 21;
 export const INIT_MAX_PAGES: number = 2 ** 22;
@@ -113,6 +116,8 @@ export const FATTR_KILL_SUIDGID = 0x800;
 export const FOPEN_KEEP_CACHE = 0x2;
 export const FOPEN_NOFLUSH = 0x20;
 export const WRITE_KILL_SUIDGID = 0x4;
+/** With an access ACL from a caller who may not keep setgid. */
+export const SETXATTR_ACL_KILL_SGID = 0x1;
 export const FSYNC_DATA_ONLY = 0x1;
 
 /** Set in the upper word of a request's unique when the kernel sends it again. */

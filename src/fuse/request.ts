@@ -25,7 +25,14 @@ const TWO_32 = 0x1_0000_0000;
  */
 export class RequestView {
   readonly buffer: Buffer;
-  readonly context: RequestContext = { uid: 0, gid: 0, pid: 0, unique: 0, resent: false };
+  readonly context: RequestContext = {
+    uid: 0,
+    gid: 0,
+    pid: 0,
+    umask: 0,
+    unique: 0,
+    resent: false,
+  };
   opcode = 0;
   ino: Ino = 0 as Ino;
   length = 0;
@@ -53,6 +60,13 @@ export class RequestView {
     context.uid = buffer.readUInt32LE(24);
     context.gid = buffer.readUInt32LE(28);
     context.pid = buffer.readUInt32LE(32);
+    context.umask = 0;
+  }
+
+  /** The context of a request that makes an inode, with the umask that stands at `at`. */
+  masked(at: number): RequestContext {
+    this.context.umask = this.u32(at) & 0o777;
+    return this.context;
   }
 
   u32(at: number): number {

@@ -6,13 +6,16 @@ import {
   INIT_BIG_WRITES,
   INIT_CACHE_SYMLINKS,
   INIT_DO_READDIRPLUS,
+  INIT_DONT_MASK,
   INIT_EXPLICIT_INVAL_DATA,
   INIT_EXT,
   INIT_HANDLE_KILLPRIV_V2,
   INIT_MAX_PAGES,
   INIT_NO_OPENDIR_SUPPORT,
   INIT_PARALLEL_DIROPS,
+  INIT_POSIX_ACL,
   INIT_READDIRPLUS_AUTO,
+  INIT_SETXATTR_EXT,
   INIT2_HAS_RESEND,
   MAX_PAGES,
   MAX_PAGES_OLD,
@@ -51,9 +54,11 @@ export interface InitOffer {
  * large folder so makes no inodes in the kernel beyond its first block, and `ls -l` still needs no
  * lookups. HANDLE_KILLPRIV_V2: without it every write asks for security.capability.
  * EXPLICIT_INVAL_DATA: cached pages go when we say so, not because an mtime differs.
+ * POSIX_ACL: the kernel asks for ACLs to check permissions; DONT_MASK: a default ACL takes the place
+ * of the umask, so the file system applies it. SETXATTR_EXT: setgid goes with some ACLs.
  * NO_OPENDIR_SUPPORT: see the OPENDIR handler.
  * Left out: WRITEBACK_CACHE (fsync and the cut could not see what the kernel holds), POSIX_LOCKS
- * and FLOCK_LOCKS (the kernel's own locks are right on one node), POSIX_ACL, ATOMIC_O_TRUNC (the
+ * and FLOCK_LOCKS (the kernel's own locks are right on one node), ATOMIC_O_TRUNC (the
  * kernel sends SETATTR), PASSTHROUGH.
  */
 const WANTED: number =
@@ -67,6 +72,9 @@ const WANTED: number =
   INIT_MAX_PAGES |
   INIT_CACHE_SYMLINKS |
   INIT_NO_OPENDIR_SUPPORT |
+  INIT_POSIX_ACL |
+  INIT_DONT_MASK |
+  INIT_SETXATTR_EXT |
   INIT_EXPLICIT_INVAL_DATA |
   INIT_HANDLE_KILLPRIV_V2 |
   INIT_EXT;

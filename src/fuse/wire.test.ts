@@ -182,6 +182,7 @@ describe('requests', () => {
       uid: 1000,
       gid: 1001,
       pid: 4242,
+      umask: 0,
       unique: 0x2_0000_0004,
       resent: true,
     });
@@ -256,8 +257,8 @@ describe('negotiation', () => {
     expect([out.readUInt32LE(24), out.readUInt32LE(32)]).toEqual([1, 0x80]);
     expect(out.subarray(36).every((byte) => byte === 0)).toBe(true);
     const flags = out.readUInt32LE(12);
-    // Locks, O_TRUNC, write-back, opens without a request, ACLs.
-    const refused = [1, 3, 10, 12, 16, 17, 19, 20];
+    // Locks, O_TRUNC, write-back, opens without a request.
+    const refused = [1, 3, 10, 12, 16, 17, 19];
     for (const bit of refused) expect(flags & (1 << bit)).toBe(0);
     const keepsListings = 24;
     expect(flags & (1 << keepsListings)).not.toBe(0);

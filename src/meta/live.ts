@@ -27,6 +27,8 @@ export interface FileExtents {
 }
 
 const REPLY_SLOTS = 128;
+const CAPABILITY = Buffer.from('security.capability');
+const STORED_MAX = 10_000;
 const INO_RESERVE = 4096;
 const CHECKPOINT_ON_LOOP_BYTES = 64 * 1024 * 1024;
 
@@ -55,6 +57,9 @@ export class LiveMeta {
   readonly #earlierReplies = new Map<number, number>();
   /** Last journal row of each inode that has one. */
   readonly #pending = new Map<Ino, number>();
+  readonly #capable: Set<Ino>;
+  /** What {@link storedBytes} found. */
+  readonly #stored = new Map<Ino, number>();
   /** What was erased since the last cut. */
   #erased = new Erased();
   #lastSeq: number;
@@ -80,6 +85,7 @@ export class LiveMeta {
     this.#lastSeq = Math.max(newest, this.#committedSeq);
     this.#reservedIno = this.local('reservedIno');
     this.#nextIno = Math.max(this.state.inoMax() + 1, this.#reservedIno, ROOT_INO + 1);
+    this.#capable = new Set((this.#sql.capable.all(CAPABILITY) as [Ino][]).map(([ino]) => ino));
     this.#load();
   }
 
@@ -106,6 +112,22 @@ export class LiveMeta {
 
   get pendingOps(): number {
     return this.#lastSeq - this.#committedSeq;
+  }
+
+  /** Whether `ino` has the attribute security.capability, which a change of its content takes. */
+  hasCapability(ino: Ino): boolean {
+    return this.#capable.has(ino);
+  }
+
+  /** Bytes of `ino` that are in extents. */
+  storedBytes(ino: Ino): number {
+    let bytes = this.#stored.get(ino);
+    if (bytes === undefined) {
+      if (this.#stored.size >= STORED_MAX) this.#stored.clear();
+      bytes = this.state.extents.storedBytes(ino);
+      this.#stored.set(ino, bytes);
+    }
+    return bytes;
   }
 
   /** Bytes of the journal since the last cut; a commit has to fit in one epoch record. */
@@ -230,9 +252,15 @@ export class LiveMeta {
     if ('parent' in op) this.#noteInode(op.parent, seq);
     if ('newParent' in op) this.#noteInode(op.newParent, seq);
     this.#erased.note(op);
+    if (op.kind === 'truncate' || op.kind === 'punch' || op.kind === 'clone') {
+      this.#stored.delete(op.ino);
+    } else if (op.kind === 'setxattr' && CAPABILITY.equals(op.name)) this.#capable.add(op.ino);
+    else if (op.kind === 'removexattr' && CAPABILITY.equals(op.name)) this.#capable.delete(op.ino);
     if (op.kind === 'reap') {
       this.#inodes.delete(op.ino);
       this.#pending.delete(op.ino);
+      this.#capable.delete(op.ino);
+      this.#stored.delete(op.ino);
     }
   }
 
@@ -291,6 +319,7 @@ export class LiveMeta {
     this.#atomically(() => {
       for (const file of files) {
         if (this.state.inode(file.ino) === undefined) continue;
+        this.#stored.delete(file.ino);
         this.state.extents.replace(file.ino, erased.clip(file.ino, file.ranges));
       }
     });
@@ -324,6 +353,7 @@ export class LiveMeta {
             select * from committed.${table}`);
         }
         this.#inodes.clear();
+        this.#stored.clear();
         for (const { op } of later) this.state.apply(op);
         this.#sql.dropJournal.run(head.seq);
         this.#sql.dropDirty.run(head.epoch);
@@ -373,6 +403,7 @@ function prepare(db: Database.Database) {
     begin: db.prepare('begin immediate'),
     commit: db.prepare('commit'),
     rollback: db.prepare('rollback'),
+    capable: db.prepare('select ino from xattr where name = ?').raw(),
     newestSeq: db.prepare('select max(seq) from journal').raw(),
     putJournal: db.prepare('insert into journal (seq, op) values (?, ?)'),
     journal: db.prepare('select seq, op from journal where seq > ? order by seq').raw(),

@@ -1,41 +1,27 @@
 import {
   EEXIST,
-  EFBIG,
   EINVAL,
-  EISDIR,
   ENAMETOOLONG,
-  ENODATA,
   ENOENT,
   ENOTDIR,
-  ENXIO,
-  EOPNOTSUPP,
-  EROFS,
   type NegativeErrno,
 } from '../base/errno.ts';
 import { type Ino, ROOT_INO } from '../base/ids.ts';
-import { FILE_BYTES_MAX, NAME_BYTES_MAX, SYMLINK_BYTES_MAX } from '../base/limits.ts';
+import { NAME_BYTES_MAX, SYMLINK_BYTES_MAX } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
 import { type Timed, untimed } from '../base/pauses.ts';
 import type { FileCache } from '../cache/mod.ts';
-import {
-  type Inode,
-  isFolder,
-  isRegular,
-  type LiveMeta,
-  type MetaOp,
-  S_IFDIR,
-  S_IFLNK,
-  S_IFMT,
-} from '../meta/mod.ts';
-import { patchOf, withoutPrivileges } from './attr-patch.ts';
+import { isFolder, type LiveMeta, S_IFDIR, S_IFLNK, S_IFMT } from '../meta/mod.ts';
+import { Attributes } from './attributes.ts';
 import { Changes } from './changes.ts';
-import { now } from './clock.ts';
+import { Content } from './content.ts';
 import { listFolder } from './folders.ts';
 import { Names } from './names.ts';
 import { Orphans } from './orphans.ts';
 import type {
   Attr,
   AttrChange,
+  CopyRange,
   EntryPlusSink,
   EntrySink,
   OpenResult,
@@ -43,9 +29,8 @@ import type {
   StatFs,
   Vfs,
 } from './vfs-interface.ts';
-import { COMMIT_XATTR, checkSetXattr, listXattrs } from './xattrs.ts';
+import { type XattrChange, Xattrs } from './xattrs.ts';
 
-const SEEK_DATA = 3;
 const O_EXCL = 0o200;
 const BLOCK = 4096;
 
@@ -84,6 +69,9 @@ export class FileSystem implements Vfs {
   readonly #orphans: Orphans;
   readonly #changes: Changes;
   readonly #names: Names;
+  readonly #attributes: Attributes;
+  readonly #content: Content;
+  readonly #xattrs: Xattrs;
 
   constructor(options: FileSystemOptions) {
     this.#options = options;
@@ -95,7 +83,17 @@ export class FileSystem implements Vfs {
       timed: options.timed ?? untimed,
     });
     this.#changes = new Changes(options);
-    this.#names = new Names({ meta: options.meta, changes: this.#changes, orphans: this.#orphans });
+    const { meta, cache, capacity, readOnly } = options;
+    const changes = this.#changes;
+    this.#attributes = new Attributes({ meta, cache, changes });
+    this.#names = new Names({
+      meta,
+      changes,
+      orphans: this.#orphans,
+      attr: (inode) => this.#attributes.of(inode),
+    });
+    this.#content = new Content({ meta, cache, changes, capacity, readOnly });
+    this.#xattrs = new Xattrs({ meta, changes, receipt: options.durability.receipt });
   }
 
   mounted(): void {
@@ -119,7 +117,7 @@ export class FileSystem implements Vfs {
   }
 
   getattr(ino: Ino): Attr | NegativeErrno {
-    return this.#meta.inode(ino) ?? -ENOENT;
+    return this.#attributes.get(ino);
   }
 
   setattr(
@@ -127,35 +125,7 @@ export class FileSystem implements Vfs {
     ino: Ino,
     change: AttrChange,
   ): Attr | NegativeErrno | Promise<Attr | NegativeErrno> {
-    const inode = this.#meta.inode(ino);
-    if (inode === undefined) return -ENOENT;
-    if (change.sizeBytes === undefined) return this.#setattrNow(context, inode, change);
-    if (isFolder(inode)) return -EISDIR;
-    if (!isRegular(inode)) return -EINVAL;
-    if (change.sizeBytes > FILE_BYTES_MAX) return -EFBIG;
-    const waiting = this.#cache.resize(inode, change.sizeBytes);
-    if (waiting === undefined) return this.#setattrNow(context, inode, change);
-    const kept = { ...context };
-    return waiting.then(() => this.setattr(kept, ino, change));
-  }
-
-  /**
-   * Also done for a request sent again: the cache file's new length may have been undone by taking
-   * it up.
-   */
-  #setattrNow(context: RequestContext, inode: Inode, change: AttrChange): Attr | NegativeErrno {
-    const { ino } = inode;
-    const time = now();
-    const ops: MetaOp[] = [];
-    const { sizeBytes } = change;
-    if (sizeBytes !== undefined) ops.push({ kind: 'truncate', ino, sizeBytes, time });
-    const patch = patchOf(inode, change);
-    if (Object.keys(patch).length > 0) ops.push({ kind: 'setattr', ino, change: patch, time });
-    if (ops.length === 0) return inode;
-    const failed = this.#changes.run(ops, context, 0);
-    if (failed !== 0) return failed;
-    if (patch.mtime !== undefined) this.#cache.mtimeSet(inode);
-    return inode;
+    return this.#attributes.set(context, ino, change);
   }
 
   readlink(ino: Ino): Buffer | NegativeErrno {
@@ -235,6 +205,16 @@ export class FileSystem implements Vfs {
     return typeof attr === 'number' ? attr : { attr, open: this.#opened() };
   }
 
+  tmpfile(
+    context: RequestContext,
+    parent: Ino,
+    mode: number,
+    _flags: number,
+  ): { attr: Attr; open: OpenResult } | NegativeErrno {
+    const attr = this.#names.tmpfile(context, parent, mode);
+    return typeof attr === 'number' ? attr : { attr, open: this.#opened() };
+  }
+
   release(_ino: Ino, _flags: number): void {
     // Handles carry no state: unlinked inodes wait for the kernel's forget.
   }
@@ -246,12 +226,7 @@ export class FileSystem implements Vfs {
     into: Buffer,
     at: number,
   ): number | Promise<Buffer | NegativeErrno> {
-    const inode = this.#meta.inode(ino);
-    if (inode === undefined) return -ENOENT;
-    const result = this.#cache.read(inode, offset, length, into, at);
-    return typeof result === 'number'
-      ? result
-      : result.catch((error: unknown) => this.#changes.errno(error, 'read'));
+    return this.#content.read(ino, offset, length, into, at);
   }
 
   write(
@@ -261,22 +236,20 @@ export class FileSystem implements Vfs {
     data: Buffer,
     killSuidGid: boolean,
   ): number | Promise<number> {
-    const inode = this.#meta.inode(ino);
-    if (inode === undefined) return -ENOENT;
-    if (this.#options.readOnly) return -EROFS;
-    if (offset + data.length > FILE_BYTES_MAX) return -EFBIG;
-    if (killSuidGid && withoutPrivileges(inode.mode) !== inode.mode) {
-      const failed = this.#setattrNow(context, inode, { killSuidGid: true });
-      if (typeof failed === 'number') return failed;
-    }
-    try {
-      const result = this.#cache.write(inode, offset, data);
-      return typeof result === 'number'
-        ? result
-        : result.catch((error: unknown) => this.#changes.errno(error, 'write'));
-    } catch (error) {
-      return this.#changes.errno(error, 'write');
-    }
+    const failed = this.#attributes.dropPrivileges(context, ino, killSuidGid);
+    return failed < 0 ? failed : this.#content.write(ino, offset, data);
+  }
+
+  fallocate(
+    context: RequestContext,
+    ino: Ino,
+    range: { offset: number; lengthBytes: number; mode: number },
+  ): number | Promise<number> {
+    return this.#content.fallocate(context, ino, range);
+  }
+
+  copyRange(context: RequestContext, copy: CopyRange): number | Promise<number> {
+    return this.#content.copyRange(context, copy);
   }
 
   flush(ino: Ino): 0 | NegativeErrno | Promise<0 | NegativeErrno> {
@@ -328,7 +301,9 @@ export class FileSystem implements Vfs {
     const folder = this.#meta.inode(ino);
     if (folder === undefined) return -ENOENT;
     if (!isFolder(folder)) return -ENOTDIR;
-    listFolder(this.#meta, folder, cookie, sink);
+    listFolder(this.#meta, folder, cookie, (name, entryIno, type, next, inode) =>
+      sink(name, entryIno, type, next, inode && this.#attributes.of(inode)),
+    );
     return 0;
   }
 
@@ -345,46 +320,23 @@ export class FileSystem implements Vfs {
     };
   }
 
-  setxattr(
-    context: RequestContext,
-    ino: Ino,
-    name: Buffer,
-    value: Buffer,
-    flags: number,
-  ): 0 | NegativeErrno {
-    if (this.#meta.inode(ino) === undefined) return -ENOENT;
-    if (this.#meta.earlierReply(context) !== undefined) return 0;
-    const refused = checkSetXattr(this.#meta, ino, { name, value, flags });
-    if (refused !== 0) return refused;
-    return this.#changes.run([{ kind: 'setxattr', ino, name, value, time: now() }], context, 0);
+  setxattr(context: RequestContext, ino: Ino, change: XattrChange): 0 | NegativeErrno {
+    return this.#xattrs.set(context, ino, change);
   }
 
   getxattr(ino: Ino, name: Buffer): Buffer | NegativeErrno {
-    if (this.#meta.inode(ino) === undefined) return -ENOENT;
-    const stored = this.#meta.state.xattr(ino, name);
-    if (stored !== undefined) return stored;
-    const text = name.toString('latin1');
-    if (text !== COMMIT_XATTR) return text.startsWith('system.') ? -EOPNOTSUPP : -ENODATA;
-    return Buffer.from(this.#options.durability.receipt(ino));
+    return this.#xattrs.get(ino, name);
   }
 
-  listxattr(ino: Ino): Buffer | NegativeErrno {
-    if (this.#meta.inode(ino) === undefined) return -ENOENT;
-    return listXattrs(this.#meta, ino);
+  listxattr(context: RequestContext, ino: Ino): Buffer | NegativeErrno {
+    return this.#xattrs.list(context, ino);
   }
 
   removexattr(context: RequestContext, ino: Ino, name: Buffer): 0 | NegativeErrno {
-    if (this.#meta.earlierReply(context) !== undefined) return 0;
-    if (this.#meta.state.xattr(ino, name) === undefined) return -ENODATA;
-    return this.#changes.run([{ kind: 'removexattr', ino, name, time: now() }], context, 0);
+    return this.#xattrs.remove(context, ino, name);
   }
 
   lseek(ino: Ino, offset: number, whence: number): number {
-    const inode = this.#meta.inode(ino);
-    if (inode === undefined) return -ENOENT;
-    if (!isRegular(inode)) return -EINVAL;
-    if (offset >= inode.sizeBytes) return -ENXIO;
-    if (whence !== SEEK_DATA) return this.#cache.nextHole(inode, offset);
-    return this.#cache.nextData(inode, offset) ?? -ENXIO;
+    return this.#content.lseek(ino, offset, whence);
   }
 }

@@ -1,6 +1,14 @@
 import type { Ino } from '../base/ids.ts';
-import { type LiveMeta, S_IFDIR } from '../meta/mod.ts';
-import type { EntryPlusSink } from './vfs-interface.ts';
+import { type Inode, type LiveMeta, S_IFDIR } from '../meta/mod.ts';
+
+/** As EntryPlusSink of vfs-interface.ts, with inodes. */
+type InodeSink = (
+  name: Buffer,
+  ino: Ino,
+  type: number,
+  cookie: number,
+  inode: Inode | undefined,
+) => boolean;
 
 const BATCH = 128;
 const COOKIE_DOT = 1;
@@ -16,7 +24,7 @@ export function listFolder(
   meta: LiveMeta,
   folder: { ino: Ino; parent: Ino },
   cookie: number,
-  sink: EntryPlusSink,
+  sink: InodeSink,
 ): void {
   if (cookie < COOKIE_DOT) {
     if (!sink(Buffer.from('.'), folder.ino, FOLDER_TYPE, COOKIE_DOT, undefined)) return;

@@ -11,15 +11,17 @@ import {
 } from '../base/errno.ts';
 import type { Ino } from '../base/ids.ts';
 import { NAME_BYTES_MAX, NLINK_MAX } from '../base/limits.ts';
-import { type LiveMeta, type MetaOp, S_IFDIR, S_IFMT, S_ISGID } from '../meta/mod.ts';
+import { type Inode, type LiveMeta, type MetaOp, S_IFDIR, S_IFMT } from '../meta/mod.ts';
 import type { Changes } from './changes.ts';
 import { now } from './clock.ts';
+import { aclOps, inherit } from './new-inode.ts';
 import type { Orphans } from './orphans.ts';
 import type { Attr, RequestContext } from './vfs-interface.ts';
 
 const RENAME_NOREPLACE = 1;
 const RENAME_EXCHANGE = 2;
 const FOLDER_TYPE = S_IFDIR >>> 12;
+const NOTHING = Buffer.alloc(0);
 
 /**
  * What makes, moves and removes names. A request sent again is answered as it was the first time.
@@ -28,11 +30,18 @@ export class Names {
   readonly #meta: LiveMeta;
   readonly #changes: Changes;
   readonly #orphans: Orphans;
+  readonly #attr: (inode: Inode) => Attr;
 
-  constructor(options: { meta: LiveMeta; changes: Changes; orphans: Orphans }) {
+  constructor(options: {
+    meta: LiveMeta;
+    changes: Changes;
+    orphans: Orphans;
+    attr: (inode: Inode) => Attr;
+  }) {
     this.#meta = options.meta;
     this.#changes = options.changes;
     this.#orphans = options.orphans;
+    this.#attr = options.attr;
   }
 
   lookup(parent: Ino, name: Buffer): Attr | NegativeErrno {
@@ -46,7 +55,7 @@ export class Names {
     const inode = this.#meta.inode(ino);
     if (inode === undefined) return -ENOENT;
     this.#orphans.known(ino);
-    return inode;
+    return this.#attr(inode);
   }
 
   /**
@@ -67,28 +76,42 @@ export class Names {
     if (isTaken) return -EEXIST;
     const isFolderWanted = (wanted.mode & S_IFMT) === S_IFDIR;
     if (isFolderWanted && folder.nlink >= NLINK_MAX) return -EMLINK;
-    const inherits = (folder.mode & S_ISGID) !== 0;
-    const ino = this.#changes.allocateIno();
+    const ino = this.#changes.allocateIno() as Ino;
     if (ino < 0) return ino;
-    const failed = this.#changes.run(
-      [
-        {
-          kind: 'create',
-          parent: wanted.parent,
-          name: wanted.name,
-          ino: ino as Ino,
-          mode: inherits && isFolderWanted ? wanted.mode | S_ISGID : wanted.mode,
-          uid: context.uid,
-          gid: inherits ? folder.gid : context.gid,
-          rdev: wanted.rdev,
-          target: wanted.target ?? Buffer.alloc(0),
-          time: now(),
-        },
-      ],
-      context,
+    const time = now();
+    const inherited = inherit(this.#meta, context, folder, wanted.mode);
+    const { mode, uid, gid } = inherited;
+    const { parent, name, rdev, target = NOTHING } = wanted;
+    const create: MetaOp = {
+      kind: 'create',
+      parent,
+      name,
       ino,
-    );
-    return failed !== 0 ? failed : this.told(ino as Ino);
+      mode,
+      uid,
+      gid,
+      rdev,
+      target,
+      time,
+    };
+    const failed = this.#changes.run([create, ...aclOps(ino, inherited, time)], context, ino);
+    return failed !== 0 ? failed : this.told(ino);
+  }
+
+  /** Makes a file without a name in `parent`, whose group and default ACL it gets. */
+  tmpfile(context: RequestContext, parent: Ino, mode: number): Attr | NegativeErrno {
+    const earlier = this.#meta.earlierReply(context);
+    if (earlier !== undefined) return this.told(earlier as Ino);
+    const folder = this.#meta.inode(parent);
+    if (folder === undefined || folder.nlink === 0) return -ENOENT;
+    const ino = this.#changes.allocateIno() as Ino;
+    if (ino < 0) return ino;
+    const time = now();
+    const inherited = inherit(this.#meta, context, folder, mode);
+    const { mode: granted, uid, gid } = inherited;
+    const op: MetaOp = { kind: 'tmpfile', ino, mode: granted, uid, gid, time };
+    const failed = this.#changes.run([op, ...aclOps(ino, inherited, time)], context, ino);
+    return failed !== 0 ? failed : this.told(ino);
   }
 
   unlink(context: RequestContext, parent: Ino, name: Buffer): NegativeErrno | 0 {
@@ -142,7 +165,8 @@ export class Names {
     if (newName.length > NAME_BYTES_MAX) return -ENAMETOOLONG;
     const inode = this.#meta.inode(ino);
     const folder = this.#meta.inode(newParent);
-    if (inode === undefined || inode.nlink === 0) return -ENOENT;
+    // The kernel lets nobody link an inode without a name but one of O_TMPFILE, which may get one.
+    if (inode === undefined) return -ENOENT;
     if (folder === undefined || folder.nlink === 0) return -ENOENT;
     if (inode.nlink >= NLINK_MAX) return -EMLINK;
     if (this.#meta.state.lookup(newParent, newName) !== undefined) return -EEXIST;

@@ -9,6 +9,8 @@ export interface RequestContext {
   uid: number;
   gid: number;
   pid: number;
+  /** Of the calling process; only told with requests that make an inode, else 0. */
+  umask: number;
   /** The kernel's number of the request, without the resend bit; below 2^53. */
   unique: number;
   /** True when the kernel sent the request before and did not see a reply (FUSE_NOTIFY_RESEND). */
@@ -60,6 +62,15 @@ export interface StatFs {
   files: number;
   filesFree: number;
   nameBytesMax: number;
+}
+
+/** What COPY_FILE_RANGE asks for: bytes of `from` at `fromOffset` to `to` at `toOffset`. */
+export interface CopyRange {
+  from: Ino;
+  fromOffset: number;
+  to: Ino;
+  toOffset: number;
+  lengthBytes: number;
 }
 
 export interface OpenResult {
@@ -141,6 +152,13 @@ export interface Vfs {
     mode: number,
     flags: number,
   ): Reply<{ attr: Attr; open: OpenResult }>;
+  /** Makes a file without a name in folder `parent` (O_TMPFILE) and opens it. */
+  tmpfile(
+    context: RequestContext,
+    parent: Ino,
+    mode: number,
+    flags: number,
+  ): Reply<{ attr: Attr; open: OpenResult }>;
   /** What opens created before: once per successful open, when the last descriptor is gone. */
   release(ino: Ino, flags: number): void;
   /**
@@ -166,6 +184,20 @@ export interface Vfs {
     data: Buffer,
     killSuidGid: boolean,
   ): number | Promise<number>;
+  /**
+   * fallocate(2): `mode` is 0 or made of KEEP_SIZE 1, PUNCH_HOLE 2 and ZERO_RANGE 16; others are
+   * EOPNOTSUPP. Space is checked, not reserved: what is written over is stored anew.
+   */
+  fallocate(
+    context: RequestContext,
+    ino: Ino,
+    range: { offset: number; lengthBytes: number; mode: number },
+  ): Done;
+  /**
+   * copy_file_range(2) by sharing chunks: how many bytes were, from the start on. EOPNOTSUPP where
+   * the first are not committed or not whole blocks; the kernel then copies through its pages.
+   */
+  copyRange(context: RequestContext, copy: CopyRange): number | Promise<number>;
   /** close(2) of one descriptor. */
   flush(ino: Ino): Done;
   fsync(ino: Ino, dataOnly: boolean): Done;
@@ -174,11 +206,17 @@ export interface Vfs {
   readdir(ino: Ino, cookie: number, sink: EntrySink): Done;
   readdirplus(ino: Ino, cookie: number, sink: EntryPlusSink): Done;
   statfs(): Reply<StatFs>;
-  /** flags: XATTR_CREATE 1, XATTR_REPLACE 2. */
-  setxattr(context: RequestContext, ino: Ino, name: Buffer, value: Buffer, flags: number): Done;
+  /**
+   * flags: XATTR_CREATE 1, XATTR_REPLACE 2; `killSgid` as the kernel wants it with an access ACL.
+   */
+  setxattr(
+    context: RequestContext,
+    ino: Ino,
+    change: { name: Buffer; value: Buffer; flags: number; killSgid: boolean },
+  ): Done;
   getxattr(ino: Ino, name: Buffer): Reply<Buffer>;
   /** Names, each followed by a NUL. */
-  listxattr(ino: Ino): Reply<Buffer>;
+  listxattr(context: RequestContext, ino: Ino): Reply<Buffer>;
   removexattr(context: RequestContext, ino: Ino, name: Buffer): Done;
   /** whence: SEEK_DATA 3 or SEEK_HOLE 4. Resolves to an offset. */
   lseek(ino: Ino, offset: number, whence: number): number | Promise<number>;

@@ -1,7 +1,21 @@
-import { EEXIST, EINVAL, ENODATA, EOPNOTSUPP, EPERM, ERANGE } from '../base/errno.ts';
+import {
+  EACCES,
+  EEXIST,
+  EINVAL,
+  ENODATA,
+  ENOENT,
+  EOPNOTSUPP,
+  EPERM,
+  ERANGE,
+  type NegativeErrno,
+} from '../base/errno.ts';
 import type { Ino } from '../base/ids.ts';
 import { XATTR_NAME_BYTES_MAX, XATTR_VALUE_BYTES_MAX } from '../base/limits.ts';
-import type { LiveMeta } from '../meta/mod.ts';
+import { type Inode, isFolder, type LiveMeta, type MetaOp, S_ISGID } from '../meta/mod.ts';
+import { ACL_ACCESS, ACL_DEFAULT, canHaveAcl, isMode, modeOf, parseAcl } from './acl.ts';
+import type { Changes } from './changes.ts';
+import { now } from './clock.ts';
+import type { RequestContext } from './vfs-interface.ts';
 
 /** Not stored: says how far the file is committed. */
 export const COMMIT_XATTR = 'user.dfs.commit';
@@ -10,25 +24,103 @@ const XATTR_CREATE = 1;
 const XATTR_REPLACE = 2;
 const SPACES = ['user.', 'trusted.', 'security.'];
 
-/** 0 if an extended attribute may be set so, else a negative errno. */
-export function checkSetXattr(
-  meta: LiveMeta,
-  ino: Ino,
-  attribute: { name: Buffer; value: Buffer; flags: number },
-): number {
-  const text = attribute.name.toString('latin1');
-  if (text === COMMIT_XATTR) return -EPERM;
-  if (!SPACES.some((space) => text.startsWith(space))) return -EOPNOTSUPP;
-  if (attribute.name.length > XATTR_NAME_BYTES_MAX) return -ERANGE;
-  if (attribute.value.length > XATTR_VALUE_BYTES_MAX) return -EINVAL;
-  const exists = meta.state.xattr(ino, attribute.name) !== undefined;
-  if (exists && attribute.flags & XATTR_CREATE) return -EEXIST;
-  if (!exists && attribute.flags & XATTR_REPLACE) return -ENODATA;
-  return 0;
+/** What SETXATTR asks for; `killSgid` goes with an access ACL of a caller outside of the group. */
+export interface XattrChange {
+  name: Buffer;
+  value: Buffer;
+  flags: number;
+  killSgid: boolean;
 }
 
-/** The names of an inode's attributes, each followed by a NUL, as listxattr(2) has them. */
-export function listXattrs(meta: LiveMeta, ino: Ino): Buffer {
-  const end = Buffer.alloc(1);
-  return Buffer.concat(meta.state.xattrNames(ino).flatMap((name) => [name, end]));
+export interface XattrsOptions {
+  meta: LiveMeta;
+  changes: Changes;
+  /** Text of the receipt of an inode: cached, committing or committed@epoch. */
+  receipt: (ino: Ino) => string;
+}
+
+/** Extended attributes, those that hold POSIX ACLs among them. */
+export class Xattrs {
+  readonly #meta: LiveMeta;
+  readonly #changes: Changes;
+  readonly #receipt: (ino: Ino) => string;
+
+  constructor(options: XattrsOptions) {
+    this.#meta = options.meta;
+    this.#changes = options.changes;
+    this.#receipt = options.receipt;
+  }
+
+  set(context: RequestContext, ino: Ino, change: XattrChange): 0 | NegativeErrno {
+    const inode = this.#meta.inode(ino);
+    if (inode === undefined) return -ENOENT;
+    if (this.#meta.earlierReply(context) !== undefined) return 0;
+    const text = change.name.toString('latin1');
+    if (text === ACL_ACCESS || text === ACL_DEFAULT) return this.#setAcl(context, inode, change);
+    const refused = this.#check(ino, change);
+    if (refused !== 0) return refused;
+    const { name, value } = change;
+    return this.#changes.run([{ kind: 'setxattr', ino, name, value, time: now() }], context, 0);
+  }
+
+  #check(ino: Ino, { name, value, flags }: XattrChange): 0 | NegativeErrno {
+    const text = name.toString('latin1');
+    if (text === COMMIT_XATTR) return -EPERM;
+    if (!SPACES.some((space) => text.startsWith(space))) return -EOPNOTSUPP;
+    if (name.length > XATTR_NAME_BYTES_MAX) return -ERANGE;
+    if (value.length > XATTR_VALUE_BYTES_MAX) return -EINVAL;
+    const exists = this.#meta.state.xattr(ino, name) !== undefined;
+    if (exists && flags & XATTR_CREATE) return -EEXIST;
+    if (!exists && flags & XATTR_REPLACE) return -ENODATA;
+    return 0;
+  }
+
+  /** An access ACL changes the mode with it, and is not stored where the mode says it all. */
+  #setAcl(context: RequestContext, inode: Inode, change: XattrChange): 0 | NegativeErrno {
+    const { ino } = inode;
+    const { name, value, killSgid } = change;
+    const isDefault = name.toString('latin1') === ACL_DEFAULT;
+    if (!canHaveAcl(inode)) return -EOPNOTSUPP;
+    if (isDefault && !isFolder(inode)) return -EACCES;
+    const entries = parseAcl(value);
+    if (entries === undefined) return -EINVAL;
+    const time = now();
+    const ops: MetaOp[] = [];
+    const isStored = entries.length > 0 && (isDefault || !isMode(entries));
+    if (isStored) ops.push({ kind: 'setxattr', ino, name, value, time });
+    else if (this.#meta.state.xattr(ino, name) !== undefined) {
+      ops.push({ kind: 'removexattr', ino, name, time });
+    }
+    if (!isDefault && entries.length > 0) {
+      const mode = modeOf(entries, inode.mode) & ~(killSgid ? S_ISGID : 0);
+      if (mode !== inode.mode) ops.push({ kind: 'setattr', ino, change: { mode }, time });
+    }
+    return ops.length === 0 ? 0 : this.#changes.run(ops, context, 0);
+  }
+
+  get(ino: Ino, name: Buffer): Buffer | NegativeErrno {
+    if (this.#meta.inode(ino) === undefined) return -ENOENT;
+    const stored = this.#meta.state.xattr(ino, name);
+    if (stored !== undefined) return stored;
+    const text = name.toString('latin1');
+    if (text === COMMIT_XATTR) return Buffer.from(this.#receipt(ino));
+    const isKnown = !text.startsWith('system.') || text === ACL_ACCESS || text === ACL_DEFAULT;
+    return isKnown ? -ENODATA : -EOPNOTSUPP;
+  }
+
+  /** Names, each followed by a NUL; trusted ones only for root, as listxattr(2) has them. */
+  list(context: RequestContext, ino: Ino): Buffer | NegativeErrno {
+    if (this.#meta.inode(ino) === undefined) return -ENOENT;
+    const end = Buffer.alloc(1);
+    const names = this.#meta.state
+      .xattrNames(ino)
+      .filter((name) => context.uid === 0 || !name.toString('latin1').startsWith('trusted.'));
+    return Buffer.concat(names.flatMap((name) => [name, end]));
+  }
+
+  remove(context: RequestContext, ino: Ino, name: Buffer): 0 | NegativeErrno {
+    if (this.#meta.earlierReply(context) !== undefined) return 0;
+    if (this.#meta.state.xattr(ino, name) === undefined) return -ENODATA;
+    return this.#changes.run([{ kind: 'removexattr', ino, name, time: now() }], context, 0);
+  }
 }

@@ -1,7 +1,7 @@
 import { openSync, readFileSync, writeSync } from 'node:fs';
 
 import type { NegativeErrno } from '../../src/base/errno.ts';
-import { EEXIST, ENODATA, ENOENT, ENXIO } from '../../src/base/errno.ts';
+import { EEXIST, ENODATA, ENOENT, ENXIO, EOPNOTSUPP } from '../../src/base/errno.ts';
 import { InvariantError } from '../../src/base/errors.ts';
 import type { Ino } from '../../src/base/ids.ts';
 import type {
@@ -242,9 +242,7 @@ export class MemoryVfs implements Vfs {
   setxattr(
     context: RequestContext,
     ino: Ino,
-    name: Buffer,
-    value: Buffer,
-    flags: number,
+    { name, value, flags }: { name: Buffer; value: Buffer; flags: number },
   ): Answer<0> {
     return this.#change(context, {
       kind: 'setxattr',
@@ -261,7 +259,7 @@ export class MemoryVfs implements Vfs {
     return this.#reply(ino, (node) => node.xattrs.get(key) ?? -ENODATA);
   }
 
-  listxattr(ino: Ino): Answer<Buffer> {
+  listxattr(_context: RequestContext, ino: Ino): Answer<Buffer> {
     return this.#reply(ino, (node) =>
       Buffer.from([...node.xattrs.keys()].map((name) => `${name}\0`).join(''), 'latin1'),
     );
@@ -275,6 +273,18 @@ export class MemoryVfs implements Vfs {
       timeMs: Date.now(),
     };
     return this.#change(context, op);
+  }
+
+  tmpfile(): number {
+    return -EOPNOTSUPP;
+  }
+
+  fallocate(): number {
+    return -EOPNOTSUPP;
+  }
+
+  copyRange(): number {
+    return -EOPNOTSUPP;
   }
 
   lseek(ino: Ino, offset: number, whence: number): number {
@@ -307,7 +317,7 @@ export class MemoryVfs implements Vfs {
       kind: 'make',
       parent,
       name: name.toString('latin1'),
-      mode,
+      mode: mode & ~context.umask,
       rdev,
       uid: context.uid,
       gid: context.gid,
