@@ -1,0 +1,62 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { canMount, TestVolume } from '../harness/volume.ts';
+
+const RUN = resolve(import.meta.dirname, 'run.py');
+const SUBJECTS = [
+  ...['names', 'renames', 'links', 'modes', 'owners', 'special', 'times', 'opens', 'data'],
+  ...['sparse', 'space', 'mapping', 'copies', 'xattrs', 'acls', 'locks', 'folders'],
+];
+const isRoot = process.getuid?.() === 0;
+
+/** Runs the cases of one subject: its exit status and what it printed. */
+async function run(...options: string[]): Promise<{ status: number | null; lines: string[] }> {
+  const child = spawn('python3', [RUN, ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let text = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (data: Buffer) => {
+      text += data.toString();
+    });
+  }
+  const status = await new Promise<number | null>((done, fail) => {
+    child.once('error', fail);
+    child.once('close', done);
+  });
+  return { status, lines: text.split('\n').filter((line) => line !== '') };
+}
+
+async function expectAll(folder: string, subject: string): Promise<void> {
+  const { status, lines } = await run(folder, '--only', subject);
+  const failed = lines.filter((line) => !line.startsWith('LACKS '));
+  expect(status, failed.join('\n')).toBe(0);
+}
+
+test('the subjects here are those that the suite has', async () => {
+  const { lines } = await run('--list');
+  const listed = new Set(lines.map((line) => line.split('.')[0]));
+  expect([...listed]).toEqual(SUBJECTS);
+});
+
+describe.skipIf(!isRoot)('a native folder has what the suite asks', () => {
+  let folder = '';
+  beforeAll(() => {
+    folder = mkdtempSync(join(process.env.DFS_TEST_FOLDER ?? tmpdir(), 'dfs-posix-'));
+  });
+  afterAll(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+  test.each(SUBJECTS)('%s', (subject) => expectAll(folder, subject));
+});
+
+describe.skipIf(!canMount)('the mount has what the suite asks', () => {
+  let volume: TestVolume | undefined;
+  beforeAll(async () => {
+    volume = await TestVolume.create();
+    await volume.mount();
+  });
+  afterAll(() => volume?.dispose());
+  test.each(SUBJECTS)('%s', (subject) => expectAll(volume?.mountPoint ?? '', subject), 300_000);
+});
