@@ -1,4 +1,4 @@
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   EEXIST,
   EFBIG,
@@ -17,9 +17,9 @@ import {
 } from '../../src/base/errno.ts';
 import { type Ino, ROOT_INO } from '../../src/base/ids.ts';
 import { FILE_BYTES_MAX } from '../../src/base/limits.ts';
-import { silentLog } from '../../src/base/log.ts';
-import { type Attr, type Durability, FileSystem, type RequestContext } from '../../src/vfs/mod.ts';
-import { BLOCK, bytesOf, CacheRig } from '../cache/fixture.ts';
+import type { FileSystem, RequestContext } from '../../src/vfs/mod.ts';
+import { BLOCK, bytesOf } from '../cache/fixture.ts';
+import { attr, Rig } from './rig.ts';
 
 const NOREPLACE = 1;
 const EXCHANGE = 2;
@@ -32,78 +32,6 @@ const xattr = (key: Buffer, value: Buffer, flags: number) => ({
   flags,
   killSgid: false,
 });
-
-/** A file system whose kernel is the test. */
-class Rig {
-  readonly cacheRig: CacheRig = new CacheRig();
-  fs: FileSystem;
-  commits = 0;
-  #unique = 0;
-  readonly #options: { mode?: Durability['mode']; readOnly?: boolean };
-
-  constructor(options: { mode?: Durability['mode']; readOnly?: boolean } = {}) {
-    this.#options = options;
-    this.fs = this.#fileSystem();
-    this.fs.mounted();
-    onTestFinished(() => this.cacheRig.close());
-  }
-
-  #fileSystem(): FileSystem {
-    const { meta, cache } = this.cacheRig;
-    return new FileSystem({
-      meta,
-      cache,
-      durability: {
-        mode: this.#options.mode ?? 'weak',
-        commit: () => {
-          this.commits++;
-          return this.cacheRig.commit();
-        },
-        receipt: (ino) => `receipt of ${ino}`,
-      },
-      capacity: () => ({ totalBytes: 1_000_000, freeBytes: 500_000 }),
-      readOnly: this.#options.readOnly ?? false,
-      log: silentLog,
-    });
-  }
-
-  /** A new process takes over; the kernel stays. */
-  async takeOver(): Promise<void> {
-    await this.cacheRig.crash();
-    this.fs = this.#fileSystem();
-  }
-
-  /** The context of a new request. */
-  readonly by = (uid = 0, gid = 0): RequestContext => {
-    this.#unique += 2;
-    return { uid, gid, pid: 1, umask: 0, unique: this.#unique, resent: false };
-  };
-
-  mkdir(parent: Ino, name: string, mode = 0o755): Ino {
-    return attr(this.fs.mkdir(this.by(), parent, Buffer.from(name), mode)).ino;
-  }
-
-  touch(parent: Ino, name: string, mode = 0o100644): Ino {
-    return attr(this.fs.mknod(this.by(), parent, Buffer.from(name), mode, 0)).ino;
-  }
-
-  names(ino: Ino): string[] {
-    const names: string[] = [];
-    this.fs.readdir(ino, 0, (name) => {
-      names.push(name.toString('latin1'));
-      return true;
-    });
-    return names.sort();
-  }
-}
-
-/** The attributes, of what must not be an error or a promise. */
-function attr(reply: unknown): Attr {
-  if (typeof reply !== 'object' || reply === null || !('ino' in reply)) {
-    throw new Error(`attributes were expected, not ${String(reply)}`);
-  }
-  return reply as Attr;
-}
 
 const name = (text: string): Buffer => Buffer.from(text);
 
