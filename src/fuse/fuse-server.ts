@@ -86,6 +86,7 @@ export class FuseServer {
     this.#handlers = createHandlers(deps);
     this.#handlers[OPCODES.INIT] = () => this.#init();
     this.notifier = new Notifier(fd);
+    vfs.connect(this.notifier);
     this.#loop = new DeviceLoop({
       fd,
       buffer: request.buffer,

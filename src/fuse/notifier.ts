@@ -34,6 +34,15 @@ export class Notifier {
     return this.#send(encodeInvalidateInode(ino, offset, bytes));
   }
 
+  /**
+   * Drops the attributes of an inode that a request is running on, before its answer: the request
+   * keeps the inode, and without pages no lock is taken, so it is done at once.
+   */
+  forgetAttributes(ino: Ino): void {
+    const message = encodeInvalidateInode(ino, -1, 0);
+    writeRaw(this.#fd, message, message.length);
+  }
+
   /** Drops a cached name, also one that is known not to exist. */
   invalidateEntry(parent: Ino, name: Buffer): Promise<boolean> {
     return this.#send(encodeInvalidateEntry(parent, name));

@@ -13,9 +13,10 @@ import {
 } from '../meta/mod.ts';
 import { ACL_ACCESS, chmodAcl } from './acl.ts';
 import { patchOf } from './attr-patch.ts';
+import { isInGroup } from './caller-groups.ts';
 import type { Changes } from './changes.ts';
 import { now } from './clock.ts';
-import type { Attr, AttrChange, RequestContext } from './vfs-interface.ts';
+import type { Attr, AttrChange, Kernel, RequestContext } from './vfs-interface.ts';
 
 /** Files up to this size are taken for files without holes: to look costs more than it tells. */
 const DENSE_BYTES_MAX: number = 4 * BLOCK_BYTES;
@@ -27,6 +28,8 @@ export class Attributes {
   readonly #meta: LiveMeta;
   readonly #cache: FileCache;
   readonly #changes: Changes;
+  /** Set when the driver is there. */
+  kernel: Kernel | undefined;
 
   constructor(options: { meta: LiveMeta; cache: FileCache; changes: Changes }) {
     this.#meta = options.meta;
@@ -69,19 +72,25 @@ export class Attributes {
    * it up.
    */
   #setattrNow(context: RequestContext, inode: Inode, change: AttrChange): Attr | NegativeErrno {
+    const ops = this.#opsOf(context, inode, change);
+    if (ops.length === 0) return this.of(inode);
+    const failed = this.#changes.run(ops, context, 0);
+    if (failed !== 0) return failed;
+    if (change.mtime !== undefined) this.#cache.mtimeSet(inode);
+    return this.of(inode);
+  }
+
+  #opsOf(context: RequestContext, inode: Inode, change: AttrChange): MetaOp[] {
     const { ino } = inode;
     const time = now();
     const ops: MetaOp[] = [];
     const { sizeBytes } = change;
     if (sizeBytes !== undefined) ops.push({ kind: 'truncate', ino, sizeBytes, time });
-    const patch = patchOf(inode, change);
+    const isStranger = (): boolean => context.uid !== 0 && !isInGroup(context, inode.gid);
+    const patch = patchOf(inode, change, isStranger);
     if (Object.keys(patch).length > 0) ops.push({ kind: 'setattr', ino, change: patch, time });
     ops.push(...this.#besides(inode, change, patch, time));
-    if (ops.length === 0) return this.of(inode);
-    const failed = this.#changes.run(ops, context, 0);
-    if (failed !== 0) return failed;
-    if (patch.mtime !== undefined) this.#cache.mtimeSet(inode);
-    return this.of(inode);
+    return ops;
   }
 
   /** Attributes that follow a change: an ACL has the mode's bits, a capability is of one content. */
@@ -106,12 +115,18 @@ export class Attributes {
     return ops;
   }
 
-  /** What a change of a file's content takes from it: setuid and setgid, security.capability. */
+  /**
+   * What a change of a file's content takes from it: setuid and setgid, security.capability. The
+   * answer to the request does not tell the kernel, which would run a program with what it had.
+   */
   dropPrivileges(context: RequestContext, ino: Ino, killSuidGid: boolean): NegativeErrno | 0 {
     if (!killSuidGid && !this.#meta.hasCapability(ino)) return 0;
     const inode = this.#meta.inode(ino);
     if (inode === undefined) return 0;
-    const failed = this.#setattrNow(context, inode, { killSuidGid });
-    return typeof failed === 'number' ? failed : 0;
+    const ops = this.#opsOf(context, inode, { killSuidGid });
+    if (ops.length === 0) return 0;
+    const failed = this.#changes.run(ops, undefined, 0);
+    if (failed === 0) this.kernel?.forgetAttributes(ino);
+    return failed;
   }
 }

@@ -21,9 +21,9 @@ export class Changes {
 
   /**
    * Makes the changes of one request, whose answer `result` is kept for a resend: 0 or a negative
-   * errno.
+   * errno. Without a request nothing is kept.
    */
-  run(ops: MetaOp[], context: RequestContext, result: number): 0 | NegativeErrno {
+  run(ops: MetaOp[], context: RequestContext | undefined, result: number): 0 | NegativeErrno {
     if (this.#readOnly) return -EROFS;
     try {
       this.#meta.run(ops, context, result);

@@ -24,6 +24,7 @@ import type {
   CopyRange,
   EntryPlusSink,
   EntrySink,
+  Kernel,
   OpenResult,
   RequestContext,
   StatFs,
@@ -93,7 +94,12 @@ export class FileSystem implements Vfs {
       attr: (inode) => this.#attributes.of(inode),
     });
     this.#content = new Content({ meta, cache, changes, capacity, readOnly });
-    this.#xattrs = new Xattrs({ meta, changes, receipt: options.durability.receipt });
+    const receipt = (ino: Ino): string => options.durability.receipt(ino);
+    this.#xattrs = new Xattrs({ meta, changes, receipt });
+  }
+
+  connect(kernel: Kernel): void {
+    this.#attributes.kernel = kernel;
   }
 
   mounted(): void {
@@ -245,11 +251,14 @@ export class FileSystem implements Vfs {
     ino: Ino,
     range: { offset: number; lengthBytes: number; mode: number },
   ): number | Promise<number> {
-    return this.#content.fallocate(context, ino, range);
+    const failed = this.#attributes.dropPrivileges(context, ino, context.uid !== 0);
+    return failed < 0 ? failed : this.#content.fallocate(context, ino, range);
   }
 
   copyRange(context: RequestContext, copy: CopyRange): number | Promise<number> {
-    return this.#content.copyRange(context, copy);
+    // The request does not say whether the caller keeps setuid: only root does.
+    const failed = this.#attributes.dropPrivileges(context, copy.to, context.uid !== 0);
+    return failed < 0 ? failed : this.#content.copyRange(context, copy);
   }
 
   flush(ino: Ino): 0 | NegativeErrno | Promise<0 | NegativeErrno> {

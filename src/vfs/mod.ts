@@ -10,6 +10,7 @@ export type {
   CopyRange,
   EntryPlusSink,
   EntrySink,
+  Kernel,
   OpenResult,
   RequestContext,
   StatFs,

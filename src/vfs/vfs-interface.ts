@@ -97,6 +97,12 @@ export type EntryPlusSink = (
   attr: Attr | undefined,
 ) => boolean;
 
+/** What the driver can ask of the kernel, at once and while a request on the inode is running. */
+export interface Kernel {
+  /** Attributes that the kernel has of `ino` are no longer right. */
+  forgetAttributes(ino: Ino): void;
+}
+
 type Reply<T> = T | NegativeErrno | Promise<T | NegativeErrno>;
 type Done = Reply<0>;
 
@@ -107,6 +113,8 @@ type Done = Reply<0>;
  * whoever answers later copies them first.
  */
 export interface Vfs {
+  /** Called once, before the first request. */
+  connect(kernel: Kernel): void;
   /**
    * Called once a mount, when the kernel's INIT arrives; not called again when a new process takes
    * over.

@@ -67,6 +67,7 @@ export class Xattrs {
     const text = name.toString('latin1');
     if (text === COMMIT_XATTR) return -EPERM;
     if (!SPACES.some((space) => text.startsWith(space))) return -EOPNOTSUPP;
+    if (SPACES.includes(text)) return -EINVAL;
     if (name.length > XATTR_NAME_BYTES_MAX) return -ERANGE;
     if (value.length > XATTR_VALUE_BYTES_MAX) return -EINVAL;
     const exists = this.#meta.state.xattr(ino, name) !== undefined;
@@ -120,7 +121,10 @@ export class Xattrs {
 
   remove(context: RequestContext, ino: Ino, name: Buffer): 0 | NegativeErrno {
     if (this.#meta.earlierReply(context) !== undefined) return 0;
-    if (this.#meta.state.xattr(ino, name) === undefined) return -ENODATA;
+    if (this.#meta.state.xattr(ino, name) === undefined) {
+      // The mode is an ACL, too: to remove the other one is no error where there is none.
+      return name.toString('latin1').startsWith('system.posix_acl_') ? 0 : -ENODATA;
+    }
     return this.#changes.run([{ kind: 'removexattr', ino, name, time: now() }], context, 0);
   }
 }

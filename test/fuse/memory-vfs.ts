@@ -57,6 +57,8 @@ export class MemoryVfs implements Vfs {
     }
   }
 
+  connect(): void {}
+
   mounted(): void {}
 
   lookup(parent: Ino, name: Buffer): Answer<Attr> {

@@ -6,10 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { canMount, TestVolume } from '../harness/volume.ts';
 
 const RUN = resolve(import.meta.dirname, 'run.py');
-const SUBJECTS = [
-  ...['names', 'renames', 'links', 'modes', 'owners', 'special', 'times', 'opens', 'data'],
-  ...['sparse', 'space', 'mapping', 'copies', 'xattrs', 'acls', 'locks', 'folders'],
-];
+const SUBJECTS: readonly string[] = `names renames links modes owners special times opens data
+  sparse space mapping copies xattrs acls locks folders`.split(/\s+/);
 const isRoot = process.getuid?.() === 0;
 
 /** Runs the cases of one subject: its exit status and what it printed. */

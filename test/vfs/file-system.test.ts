@@ -201,6 +201,50 @@ describe('owners and modes', () => {
     expect(attr(fs.getattr(kept)).mode).toBe(mode);
   });
 
+  test('setuid goes with a hole or a clone made by others than root, and the kernel is told', async () => {
+    const rig = new Rig();
+    const { fs, by } = rig;
+    const stale: Ino[] = [];
+    fs.connect({ forgetAttributes: (ino) => void stale.push(ino) });
+    const source = rig.touch(ROOT_INO, 'source');
+    await rig.cacheRig.write(source, 0, bytesOf(1, BLOCK));
+    await rig.cacheRig.commit();
+    const range = { mode: 1, offset: 0, lengthBytes: 10 };
+    const copy = (to: Ino) => ({
+      from: source,
+      fromOffset: 0,
+      to,
+      toOffset: 0,
+      lengthBytes: BLOCK,
+    });
+    for (const uid of [0, 5]) {
+      const left = uid === 0 ? 0o106755 : 0o100755;
+      const [allocated, cloned, written] = ['a', 'c', 'w'].map((text) => {
+        const ino = rig.touch(ROOT_INO, `${text}${uid}`);
+        attr(fs.setattr(by(), ino, { mode: 0o106755 }));
+        return ino;
+      }) as [Ino, Ino, Ino];
+      expect(await fs.fallocate(by(uid, uid), allocated, range)).toBe(0);
+      expect(await fs.copyRange(by(uid, uid), copy(cloned))).toBe(BLOCK);
+      expect(await fs.write(by(uid, uid), written, 0, name('x'), uid !== 0)).toBe(1);
+      for (const ino of [allocated, cloned, written]) {
+        expect(attr(fs.getattr(ino)).mode).toBe(left);
+        expect(stale.includes(ino)).toBe(uid !== 0);
+      }
+    }
+  });
+
+  test('setgid without execution goes when a caller outside of the group changes the file', async () => {
+    const rig = new Rig();
+    const { fs, by } = rig;
+    const ino = rig.touch(ROOT_INO, 'f');
+    attr(fs.setattr(by(), ino, { mode: 0o102664, gid: 42 }));
+    expect(await fs.write(by(7, 42), ino, 0, name('x'), true)).toBe(1);
+    expect(attr(fs.getattr(ino)).mode).toBe(0o102664);
+    expect(await fs.write({ ...by(7, 8), pid: 0 }, ino, 0, name('x'), true)).toBe(1);
+    expect(attr(fs.getattr(ino)).mode).toBe(0o100664);
+  });
+
   test('chmod changes nothing but permissions, chown of a folder not even those', () => {
     const rig = new Rig();
     const { fs, by } = rig;
@@ -233,6 +277,15 @@ describe('extended attributes', () => {
     expect(fs.removexattr(by(), ROOT_INO, name('user.a'))).toBe(0);
     expect(fs.removexattr(by(), ROOT_INO, name('user.a'))).toBe(-ENODATA);
     expect(fs.listxattr(by(), ROOT_INO)).toEqual(Buffer.alloc(0));
+  });
+
+  test('need a name behind their space; an ACL that is not there may be removed', () => {
+    const rig = new Rig();
+    const { fs, by } = rig;
+    const ino = rig.touch(ROOT_INO, 'f');
+    expect(fs.setxattr(by(), ino, xattr(name('user.'), name('1'), 0))).toBe(-EINVAL);
+    expect(fs.removexattr(by(), ino, name('system.posix_acl_access'))).toBe(0);
+    expect(fs.removexattr(by(), ino, name('user.none'))).toBe(-ENODATA);
   });
 
   test('the receipt is read, and not listed', () => {

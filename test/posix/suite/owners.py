@@ -1,6 +1,7 @@
 """Owners and groups: chown, inheritance from setgid folders, and what clears setuid and setgid."""
 import errno
 import os
+import shutil
 import stat
 
 from .harness import MEMBER, OTHER, OWNER, ROOT, TEAM, case, make_folder, mode_of, opened
@@ -206,22 +207,55 @@ def reading_and_failing_clear_nothing(t):
     t.equal("size", os.stat("f").st_size, 4)
 
 
-@case
-def the_owner_and_mode_of_setuid_programs_count(t):
-    import shutil
-
+def setuid_id():
+    """A program that says as whom it runs: as OWNER."""
     shutil.copyfile("/usr/bin/id", "id")
     os.chown("id", OWNER.uid, OWNER.gid)
-    os.chmod("id", 0o6755)
-    options = os.statvfs(".").f_flag
+    os.chmod("id", 0o6777)
 
-    def run():
-        read_end, write_end = os.pipe()
-        actions = [(os.POSIX_SPAWN_DUP2, write_end, 1)]
-        pid = os.posix_spawn("./id", ["id", "-u"], {}, file_actions=actions)
-        os.close(write_end)
-        os.waitpid(pid, 0)
-        return os.read(read_end, 100).decode().strip()
 
-    expected = OTHER.uid if options & os.ST_NOSUID else OWNER.uid
-    t.equal("runs as", t.works(run, by=OTHER), str(expected))
+def run_id():
+    read_end, write_end = os.pipe()
+    actions = [(os.POSIX_SPAWN_DUP2, write_end, 1)]
+    pid = os.posix_spawn("./id", ["id", "-u"], {}, file_actions=actions)
+    os.close(write_end)
+    os.waitpid(pid, 0)
+    return int(os.read(read_end, 100))
+
+
+@case
+def the_owner_and_mode_of_setuid_programs_count(t):
+    setuid_id()
+    is_off = os.statvfs(".").f_flag & os.ST_NOSUID
+    t.equal("runs as", t.works(run_id, by=OTHER), OTHER.uid if is_off else OWNER.uid)
+
+
+@case
+def a_setuid_program_that_was_changed_has_no_power(t):
+    """Also when nobody asked for its attributes between the change and the execution."""
+
+    def write(fd):
+        os.pwrite(fd, b"\x7f", 0)
+
+    def allocate(fd):
+        fallocate(fd, FALLOC_KEEP, 0, 4096)
+
+    def cut(fd):
+        os.ftruncate(fd, os.fstat(fd).st_size)
+
+    def clone(fd):
+        copy_file_range(os.open("same", os.O_RDONLY), 0, fd, 0, 4096)
+
+    shutil.copyfile("/usr/bin/id", "same")
+    for change in (write, allocate, cut, clone):
+        setuid_id()
+
+        def changed_and_run():
+            fd = os.open("id", os.O_RDWR)
+            os.fstat(fd)
+            change(fd)
+            os.close(fd)
+            return run_id()
+
+        t.equal(f"after {change.__name__}", t.works(changed_and_run, by=OTHER), OTHER.uid)
+        os.unlink("id")
