@@ -1,5 +1,5 @@
 import type { Ino } from '../base/ids.ts';
-import type { Time } from './ops.ts';
+import type { MetaOp, Time } from './ops.ts';
 
 export const S_IFMT = 0o170000;
 export const S_IFLNK = 0o120000;
@@ -83,4 +83,11 @@ export function setMtime(inode: Inode, time: Time): void {
 export function setCtime(inode: Inode, time: Time): void {
   inode.ctimeSec = time.sec;
   inode.ctimeNsec = time.nsec;
+}
+
+/** The operation that writes down what a dirty file has in memory only. */
+export function growOp({ ino, sizeBytes, ...inode }: Inode): MetaOp {
+  const mtime = { sec: inode.mtimeSec, nsec: inode.mtimeNsec };
+  const ctime = { sec: inode.ctimeSec, nsec: inode.ctimeNsec };
+  return { kind: 'grow', ino, sizeBytes, mtime, ctime };
 }

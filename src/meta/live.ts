@@ -1,12 +1,17 @@
 import type Database from 'better-sqlite3';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { InvariantError } from '../base/errors.ts';
 import { type Epoch, type Ino, ROOT_INO } from '../base/ids.ts';
 import { isLogLong, openDatabase, sqliteError } from './database.ts';
 import { Erased } from './erased.ts';
-import type { Inode } from './inode.ts';
+import { InoNumbers } from './ino-numbers.ts';
+import { growOp, type Inode } from './inode.ts';
 import { InodeCache } from './inode-cache.ts';
+import { LazyTimes } from './lazy-times.ts';
+import { type LiveSql, prepareLive } from './live-sql.ts';
 import type { ExtentRange, MetaOp, Time } from './ops.ts';
 import { decodeOp, encodeOp } from './ops-codec.ts';
+import { ReplyRing } from './reply-ring.ts';
 import { LIVE_SCHEMA, STATE_TABLES } from './schema.ts';
 import { MetaState } from './state.ts';
 import { WalSync } from './wal-sync.ts';
@@ -26,10 +31,12 @@ export interface FileExtents {
   ranges: ExtentRange[];
 }
 
-const REPLY_SLOTS = 128;
 const CAPABILITY = Buffer.from('security.capability');
 const STORED_MAX = 10_000;
-const INO_RESERVE = 4096;
+/** Access times in memory only; above that they are written down some at a time. */
+const LAZY_MAX = 16_384;
+const LAZY_BATCH = 64;
+const LAZY_A_CUT = 128;
 const CHECKPOINT_ON_LOOP_BYTES = 64 * 1024 * 1024;
 
 /**
@@ -42,7 +49,7 @@ const CHECKPOINT_ON_LOOP_BYTES = 64 * 1024 * 1024;
  *  2. Sequence numbers grow by one an operation, also across restarts and commits.
  *  3. An Inode object is shared by all that hold it and changed only by apply(), but for the size
  *     and times of a dirty file, which its cache file changes and the next cut writes down with a
- *     `grow`.
+ *     `grow`, and for the access time, which {@link touch} changes and a later cut writes down.
  *  4. publish() may be cut off anywhere and repeated: the journal goes last.
  */
 export class LiveMeta {
@@ -50,11 +57,12 @@ export class LiveMeta {
   readonly wal: WalSync;
   readonly #db: Database.Database;
   readonly #path: string;
-  readonly #sql: ReturnType<typeof prepare>;
+  readonly #sql: LiveSql;
   readonly #inodes = new InodeCache();
+  readonly #lazy = new LazyTimes();
+  readonly #replies: ReplyRing;
+  readonly #inos: InoNumbers;
   readonly #writer = new ByteWriter(4096);
-  /** Answers given before the process that went before us died. */
-  readonly #earlierReplies = new Map<number, number>();
   /** Last journal row of each inode that has one. */
   readonly #pending = new Map<Ino, number>();
   readonly #capable: Set<Ino>;
@@ -67,38 +75,26 @@ export class LiveMeta {
   #committedSeq: number;
   /** Last number of the newest cut, published or not. */
   #cutSeq = 0;
-  #nextIno: number;
-  #reservedIno: number;
-  #replySlot = 0;
 
   constructor(path: string) {
     this.#path = path;
     this.#db = openDatabase(path);
     this.#db.exec(LIVE_SCHEMA);
     this.state = new MetaState(this.#db, {
-      cached: (ino) => this.#inodes.get(ino),
+      cached: (ino) => this.#inodes.get(ino) ?? this.#lazy.get(ino),
     });
-    this.#sql = prepare(this.#db);
+    this.#sql = prepareLive(this.#db);
+    this.#replies = new ReplyRing(this.#db);
     this.wal = new WalSync(`${path}-wal`);
     const newest = (this.#sql.newestSeq.get() as [number | null])[0] ?? 0;
     this.#committedSeq = this.local('committedSeq');
     this.#lastSeq = Math.max(newest, this.#committedSeq);
-    this.#reservedIno = this.local('reservedIno');
-    this.#nextIno = Math.max(this.state.inoMax() + 1, this.#reservedIno, ROOT_INO + 1);
+    this.#inos = new InoNumbers({
+      next: Math.max(this.state.inoMax(), ROOT_INO) + 1,
+      reserved: this.local('reservedIno'),
+      reserve: (upTo) => this.setLocal('reservedIno', upTo),
+    });
     this.#capable = new Set((this.#sql.capable.all(CAPABILITY) as [Ino][]).map(([ino]) => ino));
-    this.#load();
-  }
-
-  #load(): void {
-    // Request numbers grow within a mount: the ring goes on behind the newest, so that the answers
-    // a later process may need are overwritten last.
-    let newest = -1;
-    for (const [slot, request, result] of this.#sql.replies.all() as [number, number, number][]) {
-      this.#earlierReplies.set(request, result);
-      if (request < newest) continue;
-      newest = request;
-      this.#replySlot = slot + 1;
-    }
     for (const { seq, op } of this.journal()) this.#note(op, seq);
   }
 
@@ -158,7 +154,7 @@ export class LiveMeta {
   }
 
   inode(ino: Ino): Inode | undefined {
-    const known = this.#inodes.get(ino);
+    const known = this.#inodes.get(ino) ?? this.#lazy.get(ino);
     if (known !== undefined) return known;
     const read = this.state.inode(ino);
     if (read !== undefined) this.#inodes.set(read);
@@ -179,31 +175,23 @@ export class LiveMeta {
 
   /** A number no inode of this volume ever had; NO_SPACE or IO when it cannot be reserved. */
   allocateIno(): Ino {
-    const ino = this.#nextIno;
-    if (ino >= this.#reservedIno) {
-      const reserved = ino + INO_RESERVE;
-      try {
-        this.setLocal('reservedIno', reserved);
-      } catch (error) {
-        throw sqliteError(error, this.#path);
-      }
-      this.#reservedIno = reserved;
+    try {
+      return this.#inos.next();
+    } catch (error) {
+      throw sqliteError(error, this.#path);
     }
-    this.#nextIno = ino + 1;
-    return ino as Ino;
   }
 
   /**
    * What was answered to a request the kernel sends again, or undefined if it was not carried out.
    */
   earlierReply(request: OpRequest): number | undefined {
-    return request.resent ? this.#earlierReplies.get(request.unique) : undefined;
+    return request.resent ? this.#replies.earlier(request.unique) : undefined;
   }
 
   /** Forgets the answers of an earlier mount, whose request numbers begin anew. */
   forgetReplies(): void {
-    this.#sql.dropReplies.run();
-    this.#earlierReplies.clear();
+    this.#replies.forget();
   }
 
   /**
@@ -214,9 +202,7 @@ export class LiveMeta {
     const firstSeq = this.#lastSeq + 1;
     this.#atomically(() => {
       for (const op of ops) this.#applyJournaled(op);
-      if (request !== undefined) {
-        this.#sql.putReply.run(this.#replySlot++ % REPLY_SLOTS, request.unique, result);
-      }
+      if (request !== undefined) this.#replies.put(request.unique, result);
     });
     ops.forEach((op, index) => {
       this.#note(op, firstSeq + index);
@@ -258,6 +244,7 @@ export class LiveMeta {
     else if (op.kind === 'removexattr' && CAPABILITY.equals(op.name)) this.#capable.delete(op.ino);
     if (op.kind === 'reap') {
       this.#inodes.delete(op.ino);
+      this.#lazy.delete(op.ino);
       this.#pending.delete(op.ino);
       this.#capable.delete(op.ino);
       this.#stored.delete(op.ino);
@@ -281,6 +268,24 @@ export class LiveMeta {
     this.wal.touched(ino);
   }
 
+  /** Notes an access of `inode`; a crash may undo it (invariant 3). */
+  touch(inode: Inode, time: Time): void {
+    this.#lazy.touch(inode, time);
+    if (this.#lazy.size > LAZY_MAX) this.writeTimes(LAZY_BATCH);
+  }
+
+  /** Writes down up to `count` access times that are in memory only, the oldest; all by default. */
+  writeTimes(count: number = LAZY_MAX): void {
+    const ops = this.#lazy.take(count);
+    if (ops.length === 0) return;
+    try {
+      this.run(ops);
+    } catch (error) {
+      // A full or failing device: the row keeps the time it has.
+      if (error instanceof InvariantError) throw error;
+    }
+  }
+
   /** Says that [start, end) of `ino` is no longer what a cut before now had. */
   erase(ino: Ino, start: number, end: number): void {
     this.#erased.add(ino, start, end);
@@ -295,17 +300,8 @@ export class LiveMeta {
    * number.
    */
   cut(grown: Inode[]): { seq: number; erased: Erased } {
-    if (grown.length > 0) {
-      this.run(
-        grown.map((inode) => ({
-          kind: 'grow',
-          ino: inode.ino,
-          sizeBytes: inode.sizeBytes,
-          mtime: timeOf(inode.mtimeSec, inode.mtimeNsec),
-          ctime: timeOf(inode.ctimeSec, inode.ctimeNsec),
-        })),
-      );
-    }
+    this.writeTimes(LAZY_A_CUT);
+    if (grown.length > 0) this.run(grown.map(growOp));
     this.#erased = new Erased();
     this.#cutSeq = this.#lastSeq;
     this.#pendingBytes = 0;
@@ -353,6 +349,7 @@ export class LiveMeta {
             select * from committed.${table}`);
         }
         this.#inodes.clear();
+        this.#lazy.clear();
         this.#stored.clear();
         for (const { op } of later) this.state.apply(op);
         this.#sql.dropJournal.run(head.seq);
@@ -365,7 +362,7 @@ export class LiveMeta {
     }
     this.#committedSeq = head.seq;
     this.#lastSeq = Math.max(this.#lastSeq, head.seq);
-    this.#nextIno = Math.max(this.#nextIno, this.state.inoMax() + 1);
+    this.#inos.skipTo(this.state.inoMax() + 1);
     this.#pending.clear();
     for (const { seq, op } of later) this.#note(op, seq);
   }
@@ -392,29 +389,4 @@ export class LiveMeta {
     await this.wal.close();
     this.#db.close();
   }
-}
-
-function timeOf(sec: number, nsec: number): Time {
-  return { sec, nsec };
-}
-
-function prepare(db: Database.Database) {
-  return {
-    begin: db.prepare('begin immediate'),
-    commit: db.prepare('commit'),
-    rollback: db.prepare('rollback'),
-    capable: db.prepare('select ino from xattr where name = ?').raw(),
-    newestSeq: db.prepare('select max(seq) from journal').raw(),
-    putJournal: db.prepare('insert into journal (seq, op) values (?, ?)'),
-    journal: db.prepare('select seq, op from journal where seq > ? order by seq').raw(),
-    dropJournal: db.prepare('delete from journal where seq <= ?'),
-    putDirty: db.prepare('insert or replace into dirty (ino, epoch) values (?, ?)'),
-    dirty: db.prepare('select ino, epoch from dirty'),
-    dropDirty: db.prepare('delete from dirty where epoch <= ?'),
-    putReply: db.prepare('insert or replace into reply (slot, request, result) values (?, ?, ?)'),
-    replies: db.prepare('select slot, request, result from reply').raw(),
-    dropReplies: db.prepare('delete from reply'),
-    local: db.prepare('select value from local where key = ?').raw(),
-    setLocal: db.prepare('insert or replace into local (key, value) values (?, ?)'),
-  };
 }

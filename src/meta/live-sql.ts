@@ -1,0 +1,37 @@
+import type Database from 'better-sqlite3';
+
+export type LiveSql = Record<
+  | 'begin'
+  | 'commit'
+  | 'rollback'
+  | 'capable'
+  | 'newestSeq'
+  | 'putJournal'
+  | 'journal'
+  | 'dropJournal'
+  | 'putDirty'
+  | 'dirty'
+  | 'dropDirty'
+  | 'local'
+  | 'setLocal',
+  Database.Statement
+>;
+
+/** The statements of the live metadata that are not the state machine's. */
+export function prepareLive(db: Database.Database): LiveSql {
+  return {
+    begin: db.prepare('begin immediate'),
+    commit: db.prepare('commit'),
+    rollback: db.prepare('rollback'),
+    capable: db.prepare('select ino from xattr where name = ?').raw(),
+    newestSeq: db.prepare('select max(seq) from journal').raw(),
+    putJournal: db.prepare('insert into journal (seq, op) values (?, ?)'),
+    journal: db.prepare('select seq, op from journal where seq > ? order by seq').raw(),
+    dropJournal: db.prepare('delete from journal where seq <= ?'),
+    putDirty: db.prepare('insert or replace into dirty (ino, epoch) values (?, ?)'),
+    dirty: db.prepare('select ino, epoch from dirty'),
+    dropDirty: db.prepare('delete from dirty where epoch <= ?'),
+    local: db.prepare('select value from local where key = ?').raw(),
+    setLocal: db.prepare('insert or replace into local (key, value) values (?, ?)'),
+  };
+}
