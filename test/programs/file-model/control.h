@@ -1,0 +1,16 @@
+/* Calls of a mount's control API (docs/control-api.md). */
+#ifndef FILE_MODEL_CONTROL_H
+#define FILE_MODEL_CONTROL_H
+
+#include <stdint.h>
+
+/*
+ * Has `path` done by the daemon behind a unix socket, and waits for it. A daemon that dies is
+ * waited for, and asked again. An error that it answers ends the process.
+ */
+void control_post(const char *socket_path, const char *path);
+
+/* Takes clean blocks of a file out of the cache; of all files for inode 1. */
+void control_evict(const char *socket_path, uint64_t ino);
+
+#endif
