@@ -22,6 +22,7 @@ export interface EvictorOptions {
 
 const SCAN_FILES_A_TURN = 200;
 const PUNCH_BYTES_A_TURN: number = 64 * MIB;
+const WRITE_BYTES_MAX: number = MIB;
 /** Eviction begins above the first share of the limit and goes on down to the second. */
 const HIGH_SHARE = 0.9;
 const LOW_SHARE = 0.8;
@@ -96,10 +97,25 @@ export class Evictor {
 
   /** Starts to evict when little room is left. */
   check(): void {
-    if (this.#total <= this.#options.limitBytes * HIGH_SHARE || this.#closed) return;
-    this.#running ??= this.#evict().finally(() => {
+    const { limitBytes } = this.#options;
+    if (this.#total > limitBytes * HIGH_SHARE) this.#start(limitBytes * LOW_SHARE);
+  }
+
+  #start(targetBytes: number): void {
+    if (this.#closed) return;
+    this.#running ??= this.#evict(targetBytes).finally(() => {
       this.#running = undefined;
     });
+  }
+
+  /** Evicts until the longest write fits, also into a cache of which that is a large share. */
+  async #evictForWrite(): Promise<void> {
+    this.check();
+    await this.#running;
+    if (!this.isFull(WRITE_BYTES_MAX)) return;
+    const { limitBytes } = this.#options;
+    this.#start(Math.min(limitBytes * LOW_SHARE, limitBytes - WRITE_BYTES_MAX));
+    await this.#running;
   }
 
   /**
@@ -107,18 +123,16 @@ export class Evictor {
    * NO_SPACE when it cannot: only then is a cache full of dirty data the writer's problem.
    */
   async makeRoom(relieve: () => Promise<void>): Promise<void> {
-    this.check();
-    await this.#running;
-    if (this.isFull(MIB)) {
+    await this.#evictForWrite();
+    if (this.isFull(WRITE_BYTES_MAX)) {
       try {
         await relieve();
       } catch (error) {
         const state = `the cache is full of data that cannot be committed: ${messageOf(error)}`;
         throw new DfsError('NO_SPACE', `Cannot write: ${state}`, { cause: error });
       }
+      await this.#evictForWrite();
     }
-    this.check();
-    await this.#running;
   }
 
   /** Frees all clean blocks of one inode, whether room is needed or not: the bytes freed. */
@@ -147,9 +161,8 @@ export class Evictor {
    * Begins in a turn of its own: whoever has just found or written a block goes on with it in this
    * one.
    */
-  async #evict(): Promise<void> {
+  async #evict(target: number): Promise<void> {
     await nextTurn();
-    const target = this.#options.limitBytes * LOW_SHARE;
     let work = 0;
     const counted = [...this.#bytes.keys()];
     for (const ino of counted) {

@@ -2,10 +2,11 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Ino } from '../../src/base/ids.ts';
+import { MIB } from '../../src/base/limits.ts';
 import { BLOCK, bytesOf, CacheRig, gate } from './fixture.ts';
 
-function rigOf(): CacheRig {
-  const rig = new CacheRig();
+function rigOf(options: { limitBytes?: number } = {}): CacheRig {
+  const rig = new CacheRig(options);
   onTestFinished(() => rig.close());
   return rig;
 }
@@ -71,6 +72,17 @@ describe('evict() on demand', () => {
     wall.open();
     await read;
     expect(await rig.cache.evict(ino)).toBe(4 * BLOCK);
+    expect((await rig.content(ino)).equals(content)).toBe(true);
+  });
+});
+
+describe('eviction for a write', () => {
+  test('makes room for a long one in a cache that is not yet nearly full', async () => {
+    const rig = rigOf({ limitBytes: 4 * MIB });
+    rig.relieve = () => Promise.reject(new Error('nothing needs to be committed'));
+    const { ino, content } = await committedFile(rig, (3.4 * MIB) / BLOCK);
+    const { ino: other } = rig.file();
+    expect(await rig.write(other, 0, bytesOf(1, MIB))).toBe(MIB);
     expect((await rig.content(ino)).equals(content)).toBe(true);
   });
 });
