@@ -16,9 +16,14 @@ import {
 import { Dice, seedOf } from '../harness/seed.ts';
 import { canMount, TestVolume } from '../harness/volume.ts';
 
-const OPERATIONS = Number(process.env.DFS_FILE_OPERATIONS ?? 40_000);
+const OPERATIONS = Number(process.env.DFS_FILE_OPERATIONS ?? 24_000);
 const KILL_EVERY_MS = 1500;
 const PROCESSES = 5;
+const PROGRAMS = 4;
+const KINDS = [
+  { who: 'one process', several: {} },
+  { who: 'several processes on one file', several: { processes: PROCESSES } },
+];
 const TIMEOUT_MS: number = 180_000 + OPERATIONS * 10;
 
 let folder: string;
@@ -43,17 +48,14 @@ function start(where: string, options: FileModelOptions): FileModelRun {
 const seeded = (): string => String(seedOf('test/model/file.test.ts'));
 
 describe('the program that compares finds no fault with a native folder', () => {
-  test.each([{ processes: undefined }, { processes: PROCESSES }])(
-    'with $processes processes',
-    async ({ processes }) => {
+  test.each(KINDS)(
+    'by $who',
+    async ({ several }) => {
       const where = join(folder, 'native');
       mkdirSync(where, { recursive: true });
-      const options = { operations: OPERATIONS / 2, seed: seeded() };
-      const { operations } = await start(where, {
-        ...options,
-        ...(processes === undefined ? {} : { processes }),
-      }).ended;
-      expect(operations).toBe(OPERATIONS / 2);
+      const options = { operations: OPERATIONS, seed: seeded(), ...several };
+      const { operations } = await start(where, options).ended;
+      expect(operations).toBe(OPERATIONS);
     },
     TIMEOUT_MS,
   );
@@ -109,11 +111,16 @@ describe.skipIf(!canMount)('a mount is a file system as a native one is', () => 
   );
 
   test(
-    'for one process in a cache that is smaller than its files',
+    'for several programs in a cache that is smaller than their files',
     async () => {
-      const volume = await mounted(2 * MIB);
-      const options = { operations: OPERATIONS / 4, seed: seeded(), sizeBytes: MIB };
-      await finish(volume, start(volume.mountPoint, options));
+      const volume = await mounted(6 * MIB);
+      const seed = Number(seeded());
+      const runs = Array.from({ length: PROGRAMS }, (_, number) => {
+        const where = volume.subfolder(join('mnt', String(number)));
+        const options = { operations: OPERATIONS / 8, seed: String(seed + number) };
+        return start(where, { ...options, sizeBytes: MIB });
+      });
+      for (const run of runs) await finish(volume, run);
       expect(await fetches(volume)).toBeGreaterThan(0);
     },
     TIMEOUT_MS,
@@ -132,15 +139,14 @@ describe.skipIf(!canMount)('a mount is a file system as a native one is', () => 
     TIMEOUT_MS,
   );
 
-  test.each([{ processes: undefined }, { processes: PROCESSES }])(
-    'with $processes processes, although its daemon is killed again and again',
-    async ({ processes }) => {
+  test.each(KINDS)(
+    'for $who, although the daemon is killed again and again',
+    async ({ several }) => {
       const volume = await mounted(64 * MIB);
       const seed = seeded();
       const dice = new Dice(Number(seed));
       const control = homePaths(volume.home).socket;
       const often = { control, evictEvery: 20, commitEvery: 100 };
-      const several = processes === undefined ? {} : { processes };
       const options = { operations: OPERATIONS / 4, seed, ...often, ...several };
       const run = start(volume.mountPoint, options);
       while (!run.isOver) {
