@@ -7,6 +7,7 @@ import { type Timed, untimed } from '../base/pauses.ts';
 import type { Erased, ExtentRange, FileExtents, LiveMeta } from '../meta/mod.ts';
 import type { CutSource, FrozenFile } from './cut-source.ts';
 import { addExtent, batchesOf, type Segment, segmentsOf } from './segments.ts';
+import { ROWS_A_TURN, slicesOf } from './slices.ts';
 
 /** The side of a commit that touches disks; it lives on a thread of its own. */
 export interface CommitBackend {
@@ -68,7 +69,8 @@ export interface CommitTotals {
 }
 
 const BATCHES_IN_FLIGHT = 3;
-const PUBLISH_FILES_A_TURN = 400;
+/** Rows that go in larger numbers: some 0.5 us each. */
+const OLD_ROWS_A_TURN = 2000;
 const PENDING_OPS_MAX = 50_000;
 /** A quarter of what fits into an epoch record. */
 const PENDING_BYTES_MAX: number = 64 * MIB;
@@ -230,7 +232,7 @@ export class Committer {
     }
     this.#timed('thaw', () => cache.published());
     this.#committedAtMs = cutTimeMs;
-    this.#timed('look for small extents', () => this.#compact(files));
+    await this.#compact(files);
     this.#timed('checkpoint', () => meta.checkpointIfLong());
     const totals = this.#totals;
     totals.commits++;
@@ -278,7 +280,8 @@ export class Committer {
     for (;;) {
       try {
         await this.#takeOver(taken.files, taken.erased);
-        this.#timed('drop the journal', () => meta.publishDone(taken.epoch, taken.seq));
+        meta.publishDone(taken.epoch, taken.seq);
+        await this.#inTurns('drop the journal', () => meta.trim(OLD_ROWS_A_TURN));
         return;
       } catch (error) {
         // A process that ends leaves it to the next one, which takes the epoch from the disks.
@@ -292,31 +295,35 @@ export class Committer {
 
   /** Gives the live metadata its new extents, a few files a turn of the event loop. */
   async #takeOver(files: FileExtents[], erased: Erased): Promise<void> {
-    for (let at = 0; at < files.length; at += PUBLISH_FILES_A_TURN) {
-      const some = files.slice(at, at + PUBLISH_FILES_A_TURN);
+    for (const some of slicesOf(files, ROWS_A_TURN)) {
       this.#timed('take over extents', () => this.#options.meta.publishExtents(some, erased));
       await nextTurn();
     }
+  }
+
+  /** Has `step` done again and again, a turn of the event loop each, until it returns false. */
+  async #inTurns(cause: string, step: () => boolean): Promise<void> {
+    while (this.#timed(cause, step)) await nextTurn();
   }
 
   /**
    * Many small writes leave many small chunks: marks such regions, so that the next commit makes
    * one of them.
    */
-  #compact(files: FileExtents[]): void {
+  async #compact(files: FileExtents[]): Promise<void> {
     const { meta, cache } = this.#options;
-    for (const { ino, ranges } of files) {
-      // A region written from its start on, as most are, was just stored in few chunks.
-      const partial = ranges.filter((range) => range.offset % CHUNK_BYTES_MAX !== 0);
-      const regions = new Set(partial.map((range) => Math.floor(range.offset / CHUNK_BYTES_MAX)));
-      for (const region of regions) {
-        const start = region * CHUNK_BYTES_MAX;
-        const end = start + CHUNK_BYTES_MAX;
+    const regions = regionsOf(files);
+    await this.#inTurns('look for small extents', () => {
+      for (let count = 0; count < ROWS_A_TURN; count++) {
+        const next = regions.next();
+        if (next.done === true) return false;
+        const { ino, start, end } = next.value;
         if (meta.state.extents.countInside(ino, start, end) > EXTENTS_A_REGION_MAX) {
           cache.rewrite(ino, start, end);
         }
       }
-    }
+      return true;
+    });
   }
 
   /**
@@ -347,6 +354,26 @@ function closing(): DfsError {
  */
 async function allOf(work: Promise<void>[]): Promise<void> {
   for (const end of await Promise.allSettled(work)) if (end.status === 'rejected') throw end.reason;
+}
+
+interface Region {
+  ino: Ino;
+  start: number;
+  end: number;
+}
+
+/** The regions of 4 MiB in which a commit has stored something behind their start. */
+function* regionsOf(files: FileExtents[]): Generator<Region, undefined> {
+  for (const { ino, ranges } of files) {
+    let last = -1;
+    for (const { offset } of ranges) {
+      const start = offset - (offset % CHUNK_BYTES_MAX);
+      // A region written from its start on, as most are, was just stored in few chunks.
+      if (start === offset || start === last) continue;
+      last = start;
+      yield { ino, start, end: start + CHUNK_BYTES_MAX };
+    }
+  }
 }
 
 function collect(byIno: Map<Ino, ExtentRange[]>, batch: Segment[], ids: Uint8Array): void {

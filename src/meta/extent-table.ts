@@ -15,19 +15,18 @@ type ExtentRow = [offset: number, length: number, chunk: ChunkId, chunkOffset: n
 /** Table extent: for each inode, ranges that never overlap. Callers hold a transaction. */
 export class ExtentTable {
   readonly #sql: ReturnType<typeof prepare>;
-  readonly #onRef: RefHook;
+  readonly #onRef: RefHook | undefined;
 
-  constructor(db: Database.Database, onRef: RefHook = () => undefined) {
+  constructor(db: Database.Database, onRef?: RefHook) {
     this.#sql = prepare(db);
     this.#onRef = onRef;
   }
 
   /** Extents that have a byte in [start, end), in order. */
   overlapping(ino: Ino, start: number, end: number): Extent[] {
-    const rows: ExtentRow[] = [];
     const previous = this.#sql.before.get(ino, start) as ExtentRow | undefined;
-    if (previous !== undefined && previous[0] + previous[1] > start) rows.push(previous);
-    rows.push(...(this.#sql.inside.all(ino, start, end) as ExtentRow[]));
+    const rows = this.#sql.inside.all(ino, start, end) as ExtentRow[];
+    if (previous !== undefined && previous[0] + previous[1] > start) rows.unshift(previous);
     return rows.map(([offset, lengthBytes, chunk, chunkOffset]) => ({
       offset,
       lengthBytes,
@@ -79,10 +78,30 @@ export class ExtentTable {
 
   #add(ino: Ino, offset: number, length: number, chunk: ChunkId, chunkOffset: number): void {
     this.#sql.put.run(ino, offset, length, chunk, chunkOffset);
-    this.#onRef(chunk, 1);
+    this.#onRef?.(chunk, 1);
   }
 
   #erase(ino: Ino, start: number, end: number): void {
+    if (this.#onRef === undefined) this.#eraseAtOnce(ino, start, end);
+    else this.#eraseEach(ino, start, end);
+  }
+
+  /** Two statements for any number of extents, where nobody counts references. */
+  #eraseAtOnce(ino: Ino, start: number, end: number): void {
+    const first = this.#sql.before.get(ino, start) as ExtentRow | undefined;
+    const last = this.#sql.before.get(ino, end) as ExtentRow | undefined;
+    if (last === undefined) return;
+    const [offset, length, chunk, chunkOffset] = last;
+    if (offset + length <= start) return;
+    if (first !== undefined && first[0] + first[1] > start) {
+      this.#sql.shorten.run(start - first[0], ino, first[0]);
+    }
+    this.#sql.dropInside.run(ino, start, end);
+    const skipped = end - offset;
+    if (skipped < length) this.#add(ino, end, length - skipped, chunk, chunkOffset + skipped);
+  }
+
+  #eraseEach(ino: Ino, start: number, end: number): void {
     for (const extent of this.overlapping(ino, start, end)) {
       const extentEnd = extent.offset + extent.lengthBytes;
       this.#sql.drop.run(ino, extent.offset);
@@ -95,7 +114,7 @@ export class ExtentTable {
       }
       // References to the remains are counted before this one goes, so a count never touches zero
       // in between.
-      this.#onRef(extent.chunk, -1);
+      this.#onRef?.(extent.chunk, -1);
     }
   }
 }
@@ -125,6 +144,8 @@ function prepare(db: Database.Database) {
     put: db.prepare(
       'insert into extent (ino, offset, length, chunk, chunkoffset) values (?, ?, ?, ?, ?)',
     ),
+    shorten: db.prepare('update extent set length = ? where ino = ? and offset = ?'),
+    dropInside: db.prepare('delete from extent where ino = ? and offset >= ? and offset < ?'),
     drop: db.prepare('delete from extent where ino = ? and offset = ?'),
   };
 }

@@ -8,10 +8,8 @@ export type LiveSql = Record<
   | 'newestSeq'
   | 'putJournal'
   | 'journal'
-  | 'dropJournal'
   | 'putDirty'
   | 'dirty'
-  | 'dropDirty'
   | 'local'
   | 'setLocal',
   Database.Statement
@@ -27,10 +25,8 @@ export function prepareLive(db: Database.Database): LiveSql {
     newestSeq: db.prepare('select max(seq) from journal').raw(),
     putJournal: db.prepare('insert into journal (seq, op) values (?, ?)'),
     journal: db.prepare('select seq, op from journal where seq > ? order by seq').raw(),
-    dropJournal: db.prepare('delete from journal where seq <= ?'),
     putDirty: db.prepare('insert or replace into dirty (ino, epoch) values (?, ?)'),
     dirty: db.prepare('select ino, epoch from dirty'),
-    dropDirty: db.prepare('delete from dirty where epoch <= ?'),
     local: db.prepare('select value from local where key = ?').raw(),
     setLocal: db.prepare('insert or replace into local (key, value) values (?, ?)'),
   };

@@ -14,6 +14,7 @@ import { decodeOp, encodeOp } from './ops-codec.ts';
 import { ReplyRing } from './reply-ring.ts';
 import { LIVE_SCHEMA, STATE_TABLES } from './schema.ts';
 import { MetaState } from './state.ts';
+import { Trim } from './trim.ts';
 import { WalSync } from './wal-sync.ts';
 
 /**
@@ -50,7 +51,9 @@ const CHECKPOINT_ON_LOOP_BYTES = 64 * 1024 * 1024;
  *  3. An Inode object is shared by all that hold it and changed only by apply(), but for the size
  *     and times of a dirty file, which its cache file changes and the next cut writes down with a
  *     `grow`, and for the access time, which {@link touch} changes and a later cut writes down.
- *  4. publish() may be cut off anywhere and repeated: the journal goes last.
+ *  4. A publish may be cut off anywhere and repeated: the extents come first, then the mark that the
+ *     epoch is committed, then, in pieces, journal and dirty marks that are no longer needed. The
+ *     next process removes what is left of them before it looks at them.
  */
 export class LiveMeta {
   readonly state: MetaState;
@@ -65,6 +68,7 @@ export class LiveMeta {
   readonly #writer = new ByteWriter(4096);
   /** Last journal row of each inode that has one. */
   readonly #pending = new Map<Ino, number>();
+  readonly #trim: Trim;
   readonly #capable: Set<Ino>;
   /** What {@link storedBytes} found. */
   readonly #stored = new Map<Ino, number>();
@@ -85,6 +89,7 @@ export class LiveMeta {
     });
     this.#sql = prepareLive(this.#db);
     this.#replies = new ReplyRing(this.#db);
+    this.#trim = new Trim(this.#db);
     this.wal = new WalSync(`${path}-wal`);
     const newest = (this.#sql.newestSeq.get() as [number | null])[0] ?? 0;
     this.#committedSeq = this.local('committedSeq');
@@ -95,6 +100,7 @@ export class LiveMeta {
       reserve: (upTo) => this.setLocal('reservedIno', upTo),
     });
     this.#capable = new Set((this.#sql.capable.all(CAPABILITY) as [Ino][]).map(([ino]) => ino));
+    this.#trim.all(this.committedEpoch, this.#committedSeq);
     for (const { seq, op } of this.journal()) this.#note(op, seq);
   }
 
@@ -133,16 +139,12 @@ export class LiveMeta {
 
   /** Whether an operation on `ino` waits for a commit. */
   isPending(ino: Ino): boolean {
-    return this.#pending.has(ino);
+    return (this.#pending.get(ino) ?? 0) > this.#committedSeq;
   }
 
   /** Whether the newest operation on `ino` is in no cut yet. */
   isBehindCut(ino: Ino): boolean {
     return (this.#pending.get(ino) ?? 0) > this.#cutSeq;
-  }
-
-  get pendingInodes(): IterableIterator<Ino> {
-    return this.#pending.keys();
   }
 
   local(key: string): number {
@@ -321,16 +323,26 @@ export class LiveMeta {
     });
   }
 
-  /** Ends a publish: the epoch is committed, its journal is no longer needed. */
+  /** Ends a publish: the epoch is committed, its journal is no longer needed ({@link trim}). */
   publishDone(epoch: Epoch, seq: number): void {
     this.#atomically(() => {
-      this.#sql.dropJournal.run(seq);
-      this.#sql.dropDirty.run(epoch);
       this.setLocal('committedEpoch', epoch);
       this.setLocal('committedSeq', seq);
     });
     this.#committedSeq = seq;
-    for (const [ino, last] of this.#pending) if (last <= seq) this.#pending.delete(ino);
+    this.#trim.begin({ epoch, seq, pending: this.#pending });
+  }
+
+  /**
+   * Removes some of what committed epochs have of the journal and of the dirty marks, at most `rows`
+   * of each; false when nothing more is left to remove.
+   */
+  trim(rows: number): boolean {
+    try {
+      return this.#trim.step(rows);
+    } catch (error) {
+      throw sqliteError(error, this.#path);
+    }
   }
 
   /**
@@ -352,8 +364,7 @@ export class LiveMeta {
         this.#lazy.clear();
         this.#stored.clear();
         for (const { op } of later) this.state.apply(op);
-        this.#sql.dropJournal.run(head.seq);
-        this.#sql.dropDirty.run(head.epoch);
+        this.#trim.all(head.epoch, head.seq);
         this.setLocal('committedEpoch', head.epoch);
         this.setLocal('committedSeq', head.seq);
       });

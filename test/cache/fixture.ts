@@ -193,6 +193,7 @@ export class CacheRig {
   publish(cut: OpenCut, files: FileExtents[]): void {
     this.meta.publishExtents(files, cut.erased);
     this.meta.publishDone(cut.epoch, cut.seq);
+    while (this.meta.trim(100));
     this.cache.published();
   }
 

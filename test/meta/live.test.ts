@@ -250,11 +250,40 @@ describe('a publish', () => {
     live.markDirty(late, 2 as Epoch);
     live.run([widely(late)]);
     live.publishDone(1 as Epoch, seq);
+    expect(live.isPending(early)).toBe(false);
+    while (live.trim(100));
     expect(live.committedEpoch).toBe(1);
     expect([...live.journal()].map((entry) => entry.seq)).toEqual([seq + 1]);
     expect(live.dirtyInodes()).toEqual([{ ino: late, epoch: 2 }]);
     expect([live.isPending(early), live.isPending(late)]).toEqual([false, true]);
     expect(live.pendingOps).toBe(1);
+  });
+
+  test('removes what is no longer needed in pieces, the rest of it after a crash', () => {
+    const pair = new Pair();
+    const { live } = pair;
+    const inos = Array.from({ length: 25 }, (_, index) => made(live, `file-${index}`));
+    for (const ino of inos) live.markDirty(ino, 1 as Epoch);
+    const { seq } = live.cut([]);
+    const late = made(live, 'late');
+    live.markDirty(late, 2 as Epoch);
+    live.markDirty(inos[7] as Ino, 2 as Epoch);
+    live.publishDone(1 as Epoch, seq);
+    let rows = [...live.journal()].length;
+    for (let turn = 0; turn < 2; turn++) {
+      expect(live.trim(10)).toBe(true);
+      const left = [...live.journal()].length;
+      expect(rows - left).toBe(10);
+      rows = left;
+    }
+    expect(live.dirtyInodes()).toHaveLength(26 - 20 + 1);
+    pair.crash();
+    const after = pair.live;
+    expect([...after.journal()].map((entry) => entry.seq)).toEqual([seq + 1]);
+    expect(after.dirtyInodes().map(({ ino }) => ino)).toEqual([inos[7], late]);
+    expect(inos.some((ino) => after.isPending(ino))).toBe(false);
+    expect(after.isPending(late)).toBe(true);
+    expect(after.trim(10)).toBe(false);
   });
 
   test('brings no byte back that a truncation behind its cut took', () => {
