@@ -3,7 +3,9 @@ import type { OpenResult } from '../vfs/mod.ts';
 import type { HandlerDeps, HandlerList } from './handlers.ts';
 import {
   FSYNC_DATA_ONLY,
+  O_NOATIME,
   OPCODES,
+  READ_FLAGS_AT,
   REPLY_HEADER_BYTES,
   WRITE_HEADER_BYTES,
   WRITE_KILL_SUIDGID,
@@ -114,6 +116,8 @@ function createRead({ vfs, request, replies, counters }: HandlerDeps): () => voi
       counters.payload(OPCODES.READ, result);
       replies.send(request, result);
     }
+    const failed = typeof result === 'number' && result < 0;
+    if (!failed && (request.u32(READ_FLAGS_AT) & O_NOATIME) === 0) vfs.accessed(request.ino);
   };
 }
 

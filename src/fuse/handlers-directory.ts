@@ -1,7 +1,13 @@
 import { ENOSYS, type NegativeErrno } from '../base/errno.ts';
 import { EntryPacker, forEachLookup } from './entry-packer.ts';
 import type { HandlerDeps, HandlerList } from './handlers.ts';
-import { FSYNC_DATA_ONLY, OPCODES, REPLY_HEADER_BYTES } from './protocol.ts';
+import {
+  FSYNC_DATA_ONLY,
+  O_NOATIME,
+  OPCODES,
+  READ_FLAGS_AT,
+  REPLY_HEADER_BYTES,
+} from './protocol.ts';
 import type { AnswerOptions } from './replies.ts';
 import { putOpen } from './wire.ts';
 
@@ -39,6 +45,8 @@ export function directoryHandlers(deps: HandlerDeps): HandlerList {
       undo,
     };
     replies.answer(request, result, options);
+    const failed = typeof result === 'number' && result < 0;
+    if (!failed && (request.u32(READ_FLAGS_AT) & O_NOATIME) === 0) vfs.accessed(request.ino);
   };
   return [
     [

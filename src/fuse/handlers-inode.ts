@@ -31,7 +31,13 @@ export function inodeHandlers({ vfs, request, replies, cache }: HandlerDeps): Ha
         replies.answer(request, vfs.setattr(context, ino, request.attrChange()), attr);
       },
     ],
-    [OPCODES.READLINK, () => replies.answer(request, vfs.readlink(request.ino), bytes)],
+    [
+      OPCODES.READLINK,
+      () => {
+        replies.answer(request, vfs.readlink(request.ino), bytes);
+        vfs.accessed(request.ino);
+      },
+    ],
     [OPCODES.STATFS, () => replies.answer(request, vfs.statfs(), statFs)],
     [
       OPCODES.BATCH_FORGET,

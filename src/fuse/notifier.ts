@@ -43,6 +43,11 @@ export class Notifier {
     writeRaw(this.#fd, message, message.length);
   }
 
+  /** Drops attributes and all cached pages: of a file, a listing, or a symlink's target. */
+  forgetPages(ino: Ino): Promise<boolean> {
+    return this.invalidateInode(ino, 0, 0);
+  }
+
   /** Drops a cached name, also one that is known not to exist. */
   invalidateEntry(parent: Ino, name: Buffer): Promise<boolean> {
     return this.#send(encodeInvalidateEntry(parent, name));

@@ -16,6 +16,9 @@ export const REQUEST_HEADER_BYTES = 40;
 export const REPLY_HEADER_BYTES = 16;
 /** Header and fixed part of WRITE, the longest fixed part there is. */
 export const WRITE_HEADER_BYTES = 80;
+/** Where READ and READDIR have the flags of open(2). */
+export const READ_FLAGS_AT = 72;
+export const O_NOATIME = 0o1000000;
 export const ATTR_BYTES = 88;
 export const ENTRY_BYTES = 128;
 export const DIRENT_BYTES = 24;

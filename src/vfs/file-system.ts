@@ -12,6 +12,7 @@ import type { Log } from '../base/log.ts';
 import { type Timed, untimed } from '../base/pauses.ts';
 import type { FileCache } from '../cache/mod.ts';
 import { isFolder, type LiveMeta, S_IFDIR, S_IFLNK, S_IFMT } from '../meta/mod.ts';
+import { AccessTimes } from './access-times.ts';
 import { Attributes } from './attributes.ts';
 import { Changes } from './changes.ts';
 import { Content } from './content.ts';
@@ -54,6 +55,8 @@ export interface FileSystemOptions {
   /** Bytes of plain content the volume can hold, and still take, under its scheme. */
   capacity: () => { totalBytes: number; freeBytes: number };
   readOnly: boolean;
+  /** Whether the mount wants access times at this moment; yes by default. */
+  updatesAtime?: () => boolean;
   log: Log;
   timed?: Timed;
 }
@@ -69,6 +72,7 @@ export class FileSystem implements Vfs {
   readonly #cache: FileCache;
   readonly #orphans: Orphans;
   readonly #changes: Changes;
+  readonly #accessTimes: AccessTimes;
   readonly #names: Names;
   readonly #attributes: Attributes;
   readonly #content: Content;
@@ -86,6 +90,8 @@ export class FileSystem implements Vfs {
     this.#changes = new Changes(options);
     const { meta, cache, capacity, readOnly } = options;
     const changes = this.#changes;
+    const updates = options.updatesAtime ?? ((): boolean => true);
+    this.#accessTimes = new AccessTimes({ meta, updates: () => !readOnly && updates() });
     this.#attributes = new Attributes({ meta, cache, changes });
     this.#names = new Names({
       meta,
@@ -100,6 +106,7 @@ export class FileSystem implements Vfs {
 
   connect(kernel: Kernel): void {
     this.#attributes.kernel = kernel;
+    this.#accessTimes.kernel = kernel;
   }
 
   mounted(): void {
@@ -112,6 +119,7 @@ export class FileSystem implements Vfs {
     if (this.#options.readOnly) return;
     this.#orphans.reapAll();
     this.#orphans.flush();
+    this.#meta.writeTimes();
   }
 
   lookup(parent: Ino, name: Buffer): Attr | NegativeErrno {
@@ -131,11 +139,19 @@ export class FileSystem implements Vfs {
     ino: Ino,
     change: AttrChange,
   ): Attr | NegativeErrno | Promise<Attr | NegativeErrno> {
-    return this.#attributes.set(context, ino, change);
+    const result = this.#attributes.set(context, ino, change);
+    const isTimed = change.atime !== undefined || change.mtime !== undefined;
+    const inode = isTimed ? this.#meta.inode(ino) : undefined;
+    const forgotten = inode && this.#accessTimes.timesSet(inode);
+    return forgotten === undefined ? result : forgotten.then(() => result);
   }
 
   readlink(ino: Ino): Buffer | NegativeErrno {
     return this.#meta.state.readlink(ino) ?? -EINVAL;
+  }
+
+  accessed(ino: Ino): void {
+    this.#accessTimes.accessed(ino);
   }
 
   symlink(
@@ -186,12 +202,14 @@ export class FileSystem implements Vfs {
     return this.#names.link(context, ino, newParent, newName);
   }
 
-  open(_context: RequestContext, ino: Ino, _flags: number): OpenResult | NegativeErrno {
-    return this.#meta.inode(ino) === undefined ? -ENOENT : this.#opened();
+  open(_context: RequestContext, ino: Ino, flags: number): OpenResult | NegativeErrno {
+    const inode = this.#meta.inode(ino);
+    if (inode === undefined) return -ENOENT;
+    return this.#opened(this.#accessTimes.opened(inode, flags));
   }
 
-  #opened(): OpenResult {
-    return { keepCache: true, noFlush: this.#options.durability.mode === 'weak' };
+  #opened(keepCache = true): OpenResult {
+    return { keepCache, noFlush: this.#options.durability.mode === 'weak' };
   }
 
   create(

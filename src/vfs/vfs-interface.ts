@@ -101,6 +101,8 @@ export type EntryPlusSink = (
 export interface Kernel {
   /** Attributes that the kernel has of `ino` are no longer right. */
   forgetAttributes(ino: Ino): void;
+  /** As well as what it has of the content, listing or target; resolves when that is gone. */
+  forgetPages(ino: Ino): Promise<unknown>;
 }
 
 type Reply<T> = T | NegativeErrno | Promise<T | NegativeErrno>;
@@ -126,6 +128,8 @@ export interface Vfs {
   getattr(ino: Ino): Reply<Attr>;
   setattr(context: RequestContext, ino: Ino, change: AttrChange): Reply<Attr>;
   readlink(ino: Ino): Reply<Buffer>;
+  /** The content, listing or target of `ino` is read, by one who wants its access time updated. */
+  accessed(ino: Ino): void;
   symlink(context: RequestContext, parent: Ino, name: Buffer, target: Buffer): Reply<Attr>;
   /** Any type but a folder; rdev for devices. */
   mknod(

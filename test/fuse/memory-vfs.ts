@@ -59,6 +59,8 @@ export class MemoryVfs implements Vfs {
 
   connect(): void {}
 
+  accessed(): void {}
+
   mounted(): void {}
 
   lookup(parent: Ino, name: Buffer): Answer<Attr> {

@@ -205,7 +205,8 @@ describe('owners and modes', () => {
     const rig = new Rig();
     const { fs, by } = rig;
     const stale: Ino[] = [];
-    fs.connect({ forgetAttributes: (ino) => void stale.push(ino) });
+    const forgetPages = (): Promise<void> => Promise.resolve();
+    fs.connect({ forgetAttributes: (ino) => void stale.push(ino), forgetPages });
     const source = rig.touch(ROOT_INO, 'source');
     await rig.cacheRig.write(source, 0, bytesOf(1, BLOCK));
     await rig.cacheRig.commit();

@@ -5,15 +5,21 @@ import { type Segment, segmentsOf } from '../../src/commit/segments.ts';
 import { type Attr, type Durability, FileSystem, type RequestContext } from '../../src/vfs/mod.ts';
 import { CacheRig, type OpenCut } from '../cache/fixture.ts';
 
+interface RigOptions {
+  mode?: Durability['mode'];
+  readOnly?: boolean;
+  updatesAtime?: () => boolean;
+}
+
 /** A file system whose kernel is the test. */
 export class Rig {
   readonly cacheRig: CacheRig = new CacheRig();
   fs: FileSystem;
   commits = 0;
   #unique = 0;
-  readonly #options: { mode?: Durability['mode']; readOnly?: boolean };
+  readonly #options: RigOptions;
 
-  constructor(options: { mode?: Durability['mode']; readOnly?: boolean } = {}) {
+  constructor(options: RigOptions = {}) {
     this.#options = options;
     this.fs = this.#fileSystem();
     this.fs.mounted();
@@ -35,6 +41,7 @@ export class Rig {
       },
       capacity: () => ({ totalBytes: 1_000_000, freeBytes: 500_000 }),
       readOnly: this.#options.readOnly ?? false,
+      updatesAtime: this.#options.updatesAtime ?? (() => true),
       log: silentLog,
     });
   }
