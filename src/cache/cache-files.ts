@@ -35,6 +35,12 @@ export class CacheFiles {
   readonly evictor: Evictor;
   readonly #meta: LiveMeta;
   readonly #files = new Map<Ino, CachedFile>();
+  /** Files whose size or times in memory are newer than the row. */
+  readonly grown = new Set<CachedFile>();
+  /** Files with dirty blocks, and some that had them. */
+  #dirty = new Set<CachedFile>();
+  /** Called before anybody works on a file; a cut freezes it then. */
+  beforeUse: ((file: CachedFile) => void) | undefined;
   #tick = 0;
   /** How many files in memory make it worth looking for idle ones again. */
   #trimAt = FILES_IN_MEMORY_MAX;
@@ -57,17 +63,37 @@ export class CacheFiles {
 
   /** What is in memory of `ino`, if anything. */
   known(ino: Ino): CachedFile | undefined {
-    return this.#files.get(ino);
+    const file = this.#files.get(ino);
+    if (file !== undefined) this.beforeUse?.(file);
+    return file;
   }
 
-  all(): IterableIterator<CachedFile> {
-    return this.#files.values();
+  /** The files with dirty blocks, which are counted anew from now on. */
+  takeDirty(): Set<CachedFile> {
+    const dirty = this.#dirty;
+    this.#dirty = new Set();
+    this.dirtyBytes = 0;
+    this.oldestDirtyMs = undefined;
+    return dirty;
+  }
+
+  /** Size or times of the file in memory are newer than the row. */
+  noteGrown(file: CachedFile): void {
+    file.grown = true;
+    this.grown.add(file);
+  }
+
+  /** The row has size and times of the file, or the file is gone. */
+  settle(file: CachedFile): void {
+    file.grown = false;
+    this.grown.delete(file);
   }
 
   /** The cached file of an inode, taken up from the device when it is not in memory. */
   load(inode: Inode): CachedFile {
     const known = this.#files.get(inode.ino);
     if (known !== undefined) {
+      this.beforeUse?.(known);
       known.lastUsed = ++this.#tick;
       return known;
     }
@@ -122,6 +148,10 @@ export class CacheFiles {
   /** The inode is gone: nothing is kept of it. */
   remove(ino: Ino): void {
     this.evictor.removed(ino);
+    const file = this.#files.get(ino);
+    if (file === undefined) return;
+    this.settle(file);
+    this.#dirty.delete(file);
     this.#files.delete(ino);
   }
 
@@ -153,6 +183,7 @@ export class CacheFiles {
   /** Blocks [start, end) hold what no chunk has. */
   addDirty(file: CachedFile, start: number, end: number): void {
     this.dirtyBytes += file.dirty.add(start, end);
+    this.#dirty.add(file);
     this.oldestDirtyMs ??= Date.now();
   }
 
@@ -261,7 +292,7 @@ export class CacheFiles {
     if (sizeBytes < inode.sizeBytes) this.#takeUpShorter(file, sizeBytes, isSameBoot);
     else inode.sizeBytes = sizeBytes;
     inode.blocks = blocksOf(inode.sizeBytes);
-    file.grown = true;
+    this.noteGrown(file);
     file.markedEpoch = 0 as Epoch;
     for (const { start, end } of file.present) this.addDirty(file, start, end);
   }

@@ -36,7 +36,7 @@ export class CachedFile {
   /** Blocks that take device space: `present` without what is known to be a hole. */
   readonly allocated: IntervalSet = new IntervalSet();
   /** Blocks that no published chunk holds. A subset of `present`. */
-  readonly dirty: IntervalSet = new IntervalSet();
+  dirty: IntervalSet = new IntervalSet();
   readonly fills: Fill[] = [];
   frozen: Frozen | undefined;
   /** The epoch in which the inode was last marked dirty in SQLite; 0 if never. */

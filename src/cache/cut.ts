@@ -6,48 +6,67 @@ import type { CacheFiles } from './cache-files.ts';
 import { blockCeil, type CachedFile, type Frozen } from './cached-file.ts';
 import { preserve } from './ranges.ts';
 
-/** The files of a cut while it is being committed (invariants 4 and 5 of file-cache.ts). */
+/**
+ * The files of a cut while it is being committed (invariants 4 and 5 of file-cache.ts).
+ *
+ * The cut itself takes no longer with more files: it only keeps the set of those that are dirty.
+ * Each is frozen when somebody is about to work on it, or when the commit asks for it, whatever
+ * comes first; nothing of it can change in between.
+ */
 export class Cut {
   readonly #files: CacheFiles;
   readonly #frozen = new Map<Ino, CachedFile>();
+  /** Files of the cut that are as they were at it, and not frozen yet. */
+  #unfrozen = new Set<CachedFile>();
+  /** Frozen files the commit has not heard of. */
+  #fresh: FrozenFile[] = [];
+  #epoch = 0 as Epoch;
   frozenBytes = 0;
 
   constructor(files: CacheFiles) {
     this.#files = files;
   }
 
-  /** Freezes all that is dirty. */
-  freeze(epoch: Epoch): FrozenFile[] {
-    assert(this.#frozen.size === 0, 'a cut while another one is being committed');
-    const frozen: FrozenFile[] = [];
-    for (const file of this.#files.all()) {
-      file.grown = false;
-      if (file.dirty.isEmpty) continue;
-      frozen.push(this.#freezeFile(file, epoch));
-      this.#frozen.set(file.ino, file);
-    }
+  /** The cut: all that is dirty belongs to `epoch`. */
+  freeze(epoch: Epoch): void {
+    assert(this.#frozen.size + this.#unfrozen.size === 0, 'a cut while another one is committed');
+    for (const file of this.#files.grown) file.grown = false;
+    this.#files.grown.clear();
+    this.#epoch = epoch;
     this.frozenBytes = this.#files.dirtyBytes;
-    this.#files.dirtyBytes = 0;
-    this.#files.oldestDirtyMs = undefined;
-    return frozen;
+    this.#unfrozen = this.#files.takeDirty();
+    this.#files.beforeUse = this.#freezeFile;
   }
 
-  #freezeFile(file: CachedFile, epoch: Epoch): FrozenFile {
+  /** Frozen files nobody was told of, about `count`; none when all have been told. */
+  frozen(count: number): FrozenFile[] {
+    for (const file of this.#unfrozen) {
+      if (this.#fresh.length >= count) break;
+      this.#freezeFile(file);
+    }
+    if (this.#unfrozen.size === 0) this.#files.beforeUse = undefined;
+    return this.#fresh.splice(0);
+  }
+
+  readonly #freezeFile = (file: CachedFile): void => {
+    if (!this.#unfrozen.delete(file) || file.dirty.isEmpty) return;
     const ranges = [...file.dirty];
     const state: Frozen = {
       sizeBytes: file.inode.sizeBytes,
       ranges,
-      left: file.dirty.copy(),
+      left: file.dirty,
       uncaptured: file.dirty.copy(),
       saved: new IntervalSet(),
       path: this.#files.path(file),
-      wholePath: this.#files.layout.whole(file.ino, epoch),
-      savedPath: this.#files.layout.saved(file.ino, epoch),
+      wholePath: this.#files.layout.whole(file.ino, this.#epoch),
+      savedPath: this.#files.layout.saved(file.ino, this.#epoch),
     };
     file.frozen = state;
-    file.dirty.clear();
-    return { ino: file.ino, sizeBytes: state.sizeBytes, ranges, path: () => state.path };
-  }
+    file.dirty = new IntervalSet();
+    this.#frozen.set(file.ino, file);
+    const { ino } = file;
+    this.#fresh.push({ ino, sizeBytes: state.sizeBytes, ranges, path: () => state.path });
+  };
 
   /**
    * Keeps the bytes of [start, end) that the running commit has not read yet, before they change.
@@ -81,29 +100,33 @@ export class Cut {
     return this.#frozen.get(ino)?.frozen?.left.total ?? 0;
   }
 
-  /** The cut is committed. */
-  published(): void {
-    this.#thaw(() => undefined);
+  /** The cut is committed: thaws up to `count` files; false when none is left. */
+  published(count: number): boolean {
+    return this.#thaw(count, () => undefined);
   }
 
-  /** The cut failed: what it had is dirty again, as far as it is still there. */
-  abandoned(): void {
-    this.#thaw((file, left) => {
+  /** The cut failed: what up to `count` files had is dirty again, as far as it is still there. */
+  abandoned(count: number): boolean {
+    return this.#thaw(count, (file, left) => {
       if (file.deleted) return;
       for (const { start, end } of left) this.#files.addDirty(file, start, end);
     });
   }
 
-  #thaw(each: (file: CachedFile, left: IntervalSet) => void): void {
+  #thaw(count: number, each: (file: CachedFile, left: IntervalSet) => void): boolean {
+    assert(this.#unfrozen.size === 0, 'the end of a cut whose files were not all asked for');
+    let room = count;
     for (const file of this.#frozen.values()) {
+      if (room-- <= 0) return true;
       const { frozen } = file;
       assert(frozen !== undefined, `inode ${file.ino} lost its frozen ranges`);
       file.frozen = undefined;
       if (!frozen.saved.isEmpty) this.#files.removePath(frozen.savedPath);
       if (frozen.path !== this.#files.path(file)) this.#files.removePath(frozen.path);
+      this.#frozen.delete(file.ino);
       each(file, frozen.left);
     }
-    this.#frozen.clear();
     this.frozenBytes = 0;
+    return false;
   }
 }

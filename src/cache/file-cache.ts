@@ -264,7 +264,7 @@ export class FileCache implements CutSource {
     inode.mtimeNsec = (now % 1000) * 1_000_000;
     inode.ctimeSec = inode.mtimeSec;
     inode.ctimeNsec = inode.mtimeNsec;
-    file.grown = true;
+    this.#files.noteGrown(file);
   }
 
   /** Invariant 3. */
@@ -313,7 +313,6 @@ export class FileCache implements CutSource {
       return;
     }
     file.deleted = true;
-    file.grown = false;
     const fills = file.fills.map((fill) => fill.done.catch(() => undefined));
     if (fills.length === 0) this.#files.setAside(file);
     else void Promise.all(fills).then(() => this.#files.setAside(file));
@@ -367,27 +366,48 @@ export class FileCache implements CutSource {
     this.#files.addDirty(file, start, to);
   }
 
-  grown(): Inode[] {
-    return [...this.#files.all()].filter((file) => file.grown).map((file) => file.inode);
+  get grownFiles(): number {
+    return this.#files.grown.size;
   }
 
-  freeze(epoch: Epoch): FrozenFile[] {
+  grown(count: number): Inode[] {
+    const inodes: Inode[] = [];
+    for (const { inode } of this.#files.grown) {
+      if (inodes.length >= count) break;
+      inodes.push(inode);
+    }
+    return inodes;
+  }
+
+  settled(inodes: Inode[]): void {
+    for (const { ino } of inodes) {
+      const file = this.#files.known(ino);
+      if (file !== undefined) this.#files.settle(file);
+    }
+  }
+
+  freeze(epoch: Epoch): void {
     assert(epoch === this.#openEpoch, `cut of epoch ${epoch} while ${this.#openEpoch} is open`);
     this.#openEpoch = (epoch + 1) as Epoch;
-    return this.#cut.freeze(epoch);
+    this.#cut.freeze(epoch);
+  }
+
+  frozen(count: number): FrozenFile[] {
+    return this.#cut.frozen(count);
   }
 
   capture(ino: Ino, start: number, end: number): CapturedRange {
     return this.#cut.capture(ino, start, end);
   }
 
-  published(): void {
-    this.#cut.published();
-    this.#files.evictor.check();
+  published(count: number): boolean {
+    const isMore = this.#cut.published(count);
+    if (!isMore) this.#files.evictor.check();
+    return isMore;
   }
 
-  abandoned(): void {
-    this.#cut.abandoned();
+  abandoned(count: number): boolean {
+    return this.#cut.abandoned(count);
   }
 
   close(): void {

@@ -210,27 +210,30 @@ export class Committer {
     const { meta, cache, backend, log } = this.#options;
     if (meta.pendingOps === 0 && cache.dirtyBytes === 0) return meta.committedEpoch;
     const startedMs = performance.now();
+    await this.#settle();
     const epoch = this.#nextEpoch;
     const cutTimeMs = Date.now();
+    const cutMs = performance.now();
     // Invariant 1: no await from here to freeze().
-    const { seq, erased, frozen } = this.#timed('cut', () => ({
-      ...meta.cut(cache.grown()),
-      frozen: cache.freeze(epoch),
-    }));
+    const { seq, erased } = this.#timed('cut', () => {
+      const taken = meta.cut(cache.grown(Number.POSITIVE_INFINITY));
+      cache.freeze(epoch);
+      return taken;
+    });
+    this.#totals.lastCutMs = performance.now() - cutMs;
     this.#nextEpoch = (epoch + 1) as Epoch;
     this.#firstPendingMs = undefined;
-    const cutMs = performance.now() - startedMs;
     let files: FileExtents[];
     try {
-      files = await this.#store(epoch, frozen);
+      files = await this.#store(epoch);
       await allOf([backend.publish({ epoch, seq, cutTimeMs }), meta.wal.syncAll()]);
       await this.#follow({ epoch, seq, files, erased });
     } catch (error) {
-      cache.abandoned();
+      await this.#inTurns('thaw', () => cache.abandoned(ROWS_A_TURN));
       await backend.abandon().catch(() => undefined);
       throw error;
     }
-    this.#timed('thaw', () => cache.published());
+    await this.#inTurns('thaw', () => cache.published(ROWS_A_TURN));
     this.#committedAtMs = cutTimeMs;
     await this.#compact(files);
     this.#timed('checkpoint', () => meta.checkpointIfLong());
@@ -239,23 +242,44 @@ export class Committer {
     totals.files += files.length;
     totals.bytes += this.#progress?.bytesTotal ?? 0;
     totals.lastMs = performance.now() - startedMs;
-    totals.lastCutMs = cutMs;
     log('debug', 'committed', {
       epoch,
       files: files.length,
-      cutMs: Math.round(cutMs),
+      cutMs: Math.round(totals.lastCutMs),
       ms: Math.round(performance.now() - startedMs),
     });
     return epoch;
   }
 
+  /**
+   * Writes down what files have grown to, some in each turn: at the cut only those are left that
+   * grow meanwhile.
+   */
+  async #settle(): Promise<void> {
+    const { meta, cache } = this.#options;
+    let turns = Math.floor(cache.grownFiles / ROWS_A_TURN);
+    await this.#inTurns('write down sizes', () => {
+      if (turns-- <= 0) return false;
+      const some = cache.grown(ROWS_A_TURN);
+      meta.grow(some);
+      cache.settled(some);
+      return true;
+    });
+  }
+
   /** Stores all dirty ranges; what stands at their offsets afterwards, by file. */
-  async #store(epoch: Epoch, frozen: FrozenFile[]): Promise<FileExtents[]> {
+  async #store(epoch: Epoch): Promise<FileExtents[]> {
     const progress = { epoch, bytesDone: 0, bytesTotal: 0 };
-    for (const { ranges } of frozen) {
-      for (const range of ranges) progress.bytesTotal += range.end - range.start;
-    }
     this.#progress = progress;
+    const frozen: FrozenFile[] = [];
+    await this.#inTurns('freeze', () => {
+      const some = this.#options.cache.frozen(ROWS_A_TURN);
+      for (const file of some) {
+        frozen.push(file);
+        for (const { start, end } of file.ranges) progress.bytesTotal += end - start;
+      }
+      return some.length > 0;
+    });
     const byIno = new Map<Ino, ExtentRange[]>();
     const batches = batchesOf(segmentsOf(frozen));
     const worker = async (): Promise<void> => {

@@ -29,20 +29,26 @@ export interface CapturedRange {
  * once.
  */
 export interface CutSource {
-  /** Inodes whose size or times changed since they were last written down. */
-  grown(): Inode[];
+  /** How many files have size or times that were not written down since they changed. */
+  readonly grownFiles: number;
+  /** Up to `count` of their inodes, the longest not written down first. */
+  grown(count: number): Inode[];
+  /** Size and times of these were written down, in this turn of the event loop. */
+  settled(inodes: Inode[]): void;
   /**
    * The cut: all that is dirty becomes frozen, writes from now on belong to the epoch behind
-   * `epoch`.
+   * `epoch`. What has grown was written down in this turn.
    */
-  freeze(epoch: Epoch): FrozenFile[];
+  freeze(epoch: Epoch): void;
+  /** The files of the cut, some with each call: about `count`, none when all have been told. */
+  frozen(count: number): FrozenFile[];
   /**
    * The reader has read [start, end): says which bytes of it changed since the cut. From now on
    * they may.
    */
   capture(ino: Ino, start: number, end: number): CapturedRange;
-  /** The epoch is committed: frozen ranges are clean. */
-  published(): void;
-  /** The epoch failed: frozen ranges are dirty again. */
-  abandoned(): void;
+  /** The epoch is committed: frozen ranges of up to `count` files are clean; false when of all. */
+  published(count: number): boolean;
+  /** The epoch failed: frozen ranges of up to `count` files are dirty again; false when of all. */
+  abandoned(count: number): boolean;
 }

@@ -297,13 +297,18 @@ export class LiveMeta {
     return this.#sql.dirty.all() as { ino: Ino; epoch: Epoch }[];
   }
 
+  /** Writes down size and times of dirty files; before a cut, which then has fewer left to do. */
+  grow(grown: Inode[]): void {
+    if (grown.length > 0) this.run(grown.map(growOp));
+  }
+
   /**
    * Writes down size and times of dirty files and ends the journal of an epoch. Returns its last
    * number.
    */
   cut(grown: Inode[]): { seq: number; erased: Erased } {
     this.writeTimes(LAZY_A_CUT);
-    if (grown.length > 0) this.run(grown.map(growOp));
+    this.grow(grown);
     this.#erased = new Erased();
     this.#cutSeq = this.#lastSeq;
     this.#pendingBytes = 0;

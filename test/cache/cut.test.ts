@@ -2,6 +2,7 @@ import { pbkdf2, pbkdf2Sync } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Ino } from '../../src/base/ids.ts';
+import type { FrozenFile } from '../../src/commit/mod.ts';
 import { batchesOf, type Segment, segmentsOf } from '../../src/commit/segments.ts';
 import type { FileExtents } from '../../src/meta/mod.ts';
 import { BLOCK, bytesOf, CacheRig } from './fixture.ts';
@@ -17,8 +18,7 @@ function rigOf(): CacheRig {
 }
 
 /** The segments of a cut, one block each, so that changes fall between their captures. */
-function smallSegments(rig: CacheRig, cut: ReturnType<CacheRig['cut']>): Segment[] {
-  expect(rig.cache.dirtyBytes).toBe(0);
+function smallSegments(cut: ReturnType<CacheRig['cut']>): Segment[] {
   return [...segmentsOf(cut.frozen)].flatMap((segment) => {
     const parts: Segment[] = [];
     for (let at = 0; at < segment.lengthBytes; at += BLOCK) {
@@ -121,9 +121,10 @@ describe('a cut', () => {
       fc.asyncProperty(
         fc.array(change, { maxLength: 10 }),
         fc.array(change, { minLength: 1, maxLength: 10 }),
+        fc.array(change, { maxLength: 5 }),
         fc.array(fc.oneof(change, capture), { maxLength: 40 }),
         fc.boolean(),
-        async (committed, before, during, isPublished) => {
+        async (committed, before, unasked, during, isPublished) => {
           const model = new Model(rig);
           await model.doAll(committed);
           await rig.commit();
@@ -131,7 +132,9 @@ describe('a cut', () => {
           await model.doAll(before);
           const then = new Map(model.contents);
           const cut = rig.cut();
-          const left = smallSegments(rig, cut);
+          expect(rig.cache.dirtyBytes).toBe(0);
+          await model.doAll(unasked);
+          const left = smallSegments(cut);
           const files: FileExtents[] = [];
           for (const step of during) {
             if (step.do !== 'capture') await model.do(step);
@@ -142,7 +145,7 @@ describe('a cut', () => {
           for (const segment of left) files.push(...(await rig.store([segment])));
           checkCut(rig, cut, files, then);
           if (isPublished) rig.publish(cut, files);
-          else rig.cache.abandoned();
+          else rig.abandon();
           await model.checkAll();
           await rig.commit();
           await rig.crash({ keepClean: false });
@@ -163,7 +166,7 @@ describe('a cut', () => {
     rig.cut();
     const newest = bytesOf(2, BLOCK);
     await rig.write(ino, BLOCK, newest);
-    rig.cache.abandoned();
+    rig.abandon();
     expect(rig.cache.dirtyBytes).toBe(3 * BLOCK);
     const expected = await rig.content(ino);
     expect(expected.subarray(BLOCK, 2 * BLOCK).equals(newest)).toBe(true);
@@ -197,6 +200,28 @@ describe('a cut', () => {
     for (const ino of [saved, emptied]) {
       expect(rig.contentOf(again, ino, BLOCK).equals(bytesOf(2, BLOCK))).toBe(true);
     }
+  });
+
+  test('takes no work for its files: they are frozen when somebody needs them, or asked for', async () => {
+    const rig = rigOf();
+    const files = Array.from({ length: 10 }, () => rig.file());
+    const [changed, dropped] = files.map(({ ino }) => ino) as [Ino, Ino];
+    for (const { ino } of files) await rig.write(ino, 0, bytesOf(1, BLOCK));
+    rig.cut();
+    await rig.write(changed, BLOCK, bytesOf(2, BLOCK));
+    rig.drop(dropped);
+    const told: FrozenFile[][] = [];
+    do told.push(rig.cache.frozen(3));
+    while (told.at(-1)?.length !== 0);
+    expect(told.map((some) => some.length)).toEqual([3, 3, 3, 1, 0]);
+    expect(told.flat().map(({ sizeBytes }) => sizeBytes)).toEqual(files.map(() => BLOCK));
+    expect(new Set(told.flat().map(({ ino }) => ino)).size).toBe(10);
+    expect([rig.cache.dirtyBytes, rig.cache.frozenBytes]).toEqual([BLOCK, 10 * BLOCK]);
+    const turns: boolean[] = [];
+    do turns.push(rig.cache.abandoned(4));
+    while (turns.at(-1));
+    expect(turns).toEqual([true, true, false]);
+    expect(rig.cache.dirtyBytes).toBe(10 * BLOCK);
   });
 
   test('counts as frozen until it is published, and new writes as dirty', async () => {

@@ -148,7 +148,7 @@ describe('writing', () => {
     rig.cut();
     await rig.read(ino, 0, BLOCK);
     expect(statSync(cacheFile(rig, ino)).mtimeMs).toBe(5_000_000);
-    rig.cache.abandoned();
+    rig.abandon();
   });
 });
 

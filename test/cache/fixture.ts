@@ -38,11 +38,16 @@ export function gate(): Gate {
   return { opened, open: () => pass(), fail: (error) => fail(error) };
 }
 
-/** A cut that is being committed by hand. */
+/** All files of a cut that were not asked for yet. */
+function* frozenFiles(cache: FileCache): Generator<FrozenFile> {
+  for (let some = cache.frozen(1); some.length > 0; some = cache.frozen(1)) yield* some;
+}
+
+/** A cut that is being committed by hand; who asks for its files freezes those that are left. */
 export interface OpenCut {
   epoch: Epoch;
   seq: number;
-  frozen: FrozenFile[];
+  readonly frozen: FrozenFile[];
   erased: Erased;
 }
 
@@ -164,10 +169,26 @@ export class CacheRig {
 
   cut(): OpenCut {
     const epoch = this.epoch;
-    const { seq, erased } = this.meta.cut(this.cache.grown());
-    const frozen = this.cache.freeze(epoch);
+    const { seq, erased } = this.meta.cut(this.cache.grown(Number.POSITIVE_INFINITY));
+    this.cache.freeze(epoch);
     this.epoch = (epoch + 1) as Epoch;
-    return { epoch, seq, frozen, erased };
+    const { cache } = this;
+    let frozen: FrozenFile[] | undefined;
+    return {
+      epoch,
+      seq,
+      erased,
+      get frozen() {
+        frozen ??= [...frozenFiles(cache)];
+        return frozen;
+      },
+    };
+  }
+
+  /** The cut failed. */
+  abandon(): void {
+    for (const _ of frozenFiles(this.cache));
+    while (this.cache.abandoned(1));
   }
 
   /** Reads segments of the cut and keeps them as chunks. */
@@ -194,7 +215,7 @@ export class CacheRig {
     this.meta.publishExtents(files, cut.erased);
     this.meta.publishDone(cut.epoch, cut.seq);
     while (this.meta.trim(100));
-    this.cache.published();
+    while (this.cache.published(1));
   }
 
   /** A whole commit. */

@@ -91,7 +91,7 @@ describe('fallocate()', () => {
     const { rig, ino, model } = await fileOf(4);
     rig.cacheRig.cut();
     expect(await allocate(rig, ino, PUNCH, BLOCK, 2 * BLOCK)).toBe(0);
-    rig.cacheRig.cache.abandoned();
+    rig.cacheRig.abandon();
     expect(rig.cacheRig.cache.uncommittedBytes(ino)).toEqual({ dirty: 2 * BLOCK, frozen: 0 });
     model.fill(0, BLOCK, 3 * BLOCK);
     await rig.cacheRig.commit();
