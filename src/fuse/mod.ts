@@ -8,7 +8,16 @@ export type { LoopEnd } from './device-loop.ts';
 export type { FuseServerOptions } from './fuse-server.ts';
 export { FuseServer } from './fuse-server.ts';
 export type { MountOptions } from './mount-device.ts';
-export { MOUNT_TYPE, mountFuse, openDevice, unmount, unmountOwn } from './mount-device.ts';
+export {
+  MOUNT_TYPE,
+  mountDevice,
+  mountFuse,
+  openDevice,
+  unmount,
+  unmountOwn,
+} from './mount-device.ts';
+export type { MountFlags } from './mount-options.ts';
+export { parseMountOptions } from './mount-options.ts';
 export type { Notifier } from './notifier.ts';
 export type { NegotiatedInit } from './session.ts';
 export type { SupervisorOptions } from './supervisor.ts';

@@ -5,26 +5,54 @@ import { MIB } from '../base/limits.ts';
 import {
   findMount,
   mountFileSystem,
-  posix,
   unmountFileSystem,
   unmountFileSystemAsync,
 } from '../base/os/mod.ts';
+import { mountByHelper, unmountByHelper, unmountByHelperAsync } from './fusermount.ts';
+import { flagBits, flagWords, type MountFlags } from './mount-options.ts';
 
 /** The type in /proc/mounts; what stands behind the dot names us to the kernel's tools. */
 export const MOUNT_TYPE = 'fuse.dfs';
+const SUBTYPE: string = MOUNT_TYPE.slice(MOUNT_TYPE.indexOf('.') + 1);
 const DEVICE = '/dev/fuse';
 const READAHEAD_KIB = 1024;
+// Without default_permissions a cached name would be reachable with another user's permissions.
+const COMMON_DATA: readonly string[] = ['default_permissions', `max_read=${MIB}`];
 
 export interface MountOptions {
-  /** Opened by {@link openDevice}. */
-  fd: number;
   /** An absolute path without symlinks. */
   mountPoint: string;
   /** What /proc/mounts shows as the device: the home of the volume. */
   source: string;
-  readOnly?: boolean;
-  /** Let users other than the mounting one in; permissions are checked by the kernel either way. */
-  allowOther?: boolean;
+  /**
+   * A mount by root lets everybody in, one by another user only that user unless allowOther;
+   * permissions are checked by the kernel either way.
+   */
+  flags?: Partial<MountFlags>;
+}
+
+/** Mounts as the user that this process is: the descriptor of /dev/fuse. */
+export async function mountDevice(options: MountOptions): Promise<number> {
+  if (isRoot()) {
+    const fd = openDevice();
+    mountFuse({ fd, ...options });
+    return fd;
+  }
+  const { mountPoint, source, flags = {} } = options;
+  const words = [
+    `fsname=${source.replace(/[\\,]/g, '\\$&')}`,
+    `subtype=${SUBTYPE}`,
+    ...COMMON_DATA,
+    ...flagWords(flags),
+  ];
+  if (flags.allowOther === true) words.push('allow_other');
+  const fd = await mountByHelper(mountPoint, words);
+  setReadahead(mountPoint);
+  return fd;
+}
+
+function isRoot(): boolean {
+  return process.geteuid?.() === 0;
 }
 
 /**
@@ -43,24 +71,22 @@ export function openDevice(): number {
  * Mounts with mount(2), as root. The kernel sends INIT at once and holds every other request until
  * it is answered.
  */
-export function mountFuse(options: MountOptions): void {
-  const { fd, mountPoint, source } = options;
+export function mountFuse(options: MountOptions & { fd: number }): void {
+  const { fd, mountPoint, source, flags = {} } = options;
   const rootMode = (statSync(mountPoint).mode & constants.S_IFMT).toString(8);
   const data = [
     `fd=${fd}`,
     `rootmode=${rootMode}`,
     `user_id=${process.getuid?.() ?? 0}`,
     `group_id=${process.getgid?.() ?? 0}`,
-    // Without it a cached name would be reachable with another user's permissions.
-    'default_permissions',
-    `max_read=${MIB}`,
+    ...COMMON_DATA,
   ];
-  if (options.allowOther !== false) data.push('allow_other');
+  if (flags.allowOther !== false) data.push('allow_other');
   mountFileSystem({
     source,
     target: mountPoint,
     type: MOUNT_TYPE,
-    flags: options.readOnly === true ? posix.MS_RDONLY : 0,
+    flags: flagBits(flags),
     data: data.join(','),
   });
   setReadahead(mountPoint);
@@ -72,16 +98,20 @@ export function mountFuse(options: MountOptions): void {
  */
 export function unmount(mountPoint: string, options: { lazy: boolean }): boolean {
   if (findMount(mountPoint)?.fsType !== MOUNT_TYPE) return false;
-  return unmountFileSystem(mountPoint, options);
+  if (isRoot()) return unmountFileSystem(mountPoint, options);
+  unmountByHelper(mountPoint, options);
+  return true;
 }
 
 /**
  * As {@link unmount}, for the process that serves the mount, which must go on serving meanwhile:
  * the kernel may have pages to write back before the mount can go.
  */
-export function unmountOwn(mountPoint: string, options: { lazy: boolean }): Promise<boolean> {
-  if (findMount(mountPoint)?.fsType !== MOUNT_TYPE) return Promise.resolve(false);
-  return unmountFileSystemAsync(mountPoint, options);
+export async function unmountOwn(mountPoint: string, options: { lazy: boolean }): Promise<boolean> {
+  if (findMount(mountPoint)?.fsType !== MOUNT_TYPE) return false;
+  if (isRoot()) return unmountFileSystemAsync(mountPoint, options);
+  await unmountByHelperAsync(mountPoint, options);
+  return true;
 }
 
 /**

@@ -7,6 +7,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node
 import { PerformanceObserver } from 'node:perf_hooks';
 import { DfsError, InvariantError, messageOf } from '../base/errors.ts';
 import { createLog } from '../base/log.ts';
+import { MountWatch } from '../base/os/mod.ts';
 import { FuseServer, type NegotiatedInit, unmount, unmountOwn } from '../fuse/mod.ts';
 import { ControlServer } from './control-server.ts';
 import { homePaths, requireConfig } from './home.ts';
@@ -48,7 +49,12 @@ async function openVolume(): Promise<LiveVolume> {
   try {
     const config = await requireConfig(request.home);
     const { home, mode = config.mode, readOnly } = request;
-    return await LiveVolume.open({ home, config, mode, readOnly, log, onDeath: die });
+    const watch = new MountWatch(request.mountPoint);
+    // A mount that was made read-only, or without access times, later on is taken as such.
+    const updatesAtime = (): boolean =>
+      !watch.options.includes('ro') && !watch.options.includes('noatime');
+    const options = { home, config, mode, readOnly, updatesAtime, log, onDeath: die };
+    return await LiveVolume.open(options);
   } catch (error) {
     const isTakeover = existsSync(paths.session);
     const isFinal = error instanceof DfsError && FINAL_CODES.includes(error.code);

@@ -20,6 +20,8 @@ export interface LiveVolumeOptions {
   config: Config;
   mode: 'weak' | 'strong';
   readOnly: boolean;
+  /** Whether the mount wants access times at this moment. */
+  updatesAtime: () => boolean;
   log: Log;
   /** The store's thread died. */
   onDeath: (error: unknown) => void;
@@ -81,6 +83,7 @@ export class LiveVolume {
       meta,
       cache,
       readOnly,
+      updatesAtime: options.updatesAtime,
       log,
       timed,
       durability: {

@@ -5,7 +5,7 @@
 import { readFileSync, rmSync, writeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { createLog } from '../base/log.ts';
-import { mountFuse, openDevice, runSupervisor } from '../fuse/mod.ts';
+import { type MountFlags, mountDevice, runSupervisor } from '../fuse/mod.ts';
 import { homePaths, lockHome } from './home.ts';
 import { type PackedError, packError, unpackError } from './rpc.ts';
 
@@ -17,6 +17,7 @@ export interface MountRequest {
   /** As in the config when absent. */
   mode?: 'weak' | 'strong';
   readOnly: boolean;
+  flags?: Partial<MountFlags>;
   verbose: boolean;
 }
 
@@ -52,12 +53,10 @@ async function main(): Promise<number> {
   const lock = lockHome(request.home);
   rmSync(paths.session, { force: true });
   rmSync(paths.failure, { force: true });
-  const fd = openDevice();
-  mountFuse({
-    fd,
+  const fd = await mountDevice({
     mountPoint: request.mountPoint,
     source: request.home,
-    readOnly: request.readOnly,
+    flags: { ...request.flags, readOnly: request.readOnly },
   });
   return runSupervisor({
     fd,

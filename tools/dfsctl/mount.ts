@@ -1,20 +1,21 @@
 import { realpathSync } from 'node:fs';
 import { type Command, Option } from 'commander';
-import { EPERM } from '../../src/base/errno.ts';
-import { DfsError } from '../../src/base/errors.ts';
+import { DfsError, messageOf } from '../../src/base/errors.ts';
+import { type MountFlags, parseMountOptions } from '../../src/fuse/mod.ts';
 import { requireConfig, type StatusReport } from '../../src/node/mod.ts';
 import { withDaemon } from './client.ts';
 import { examples } from './examples.ts';
 import { detachDeadMount, prepareMountPoint } from './mount-checks.ts';
 import { type MountProcess, startMount } from './mount-process.ts';
 import { type OutputOptions, printFacts, remark } from './output.ts';
-import { EXIT_FAILED, oneLine } from './report.ts';
+import { EXIT_FAILED, oneLine, UsageError } from './report.ts';
 import { findTarget } from './target.ts';
 import { unmountVolume } from './unmount-volume.ts';
 
 interface MountOptions extends OutputOptions {
   mode?: 'weak' | 'strong';
   readOnly?: true;
+  options: string[];
   foreground?: true;
   verbose?: true;
 }
@@ -32,7 +33,8 @@ export function registerMount(program: Command): void {
         'strong',
       ]),
     )
-    .option('--read-only', 'let nothing be changed')
+    .option('--read-only', 'let nothing be changed; the same as -o ro')
+    .option('-o, --options <list>', 'as of mount(8): ro,noatime,nosuid,...', collect, [])
     .option('--foreground', 'stay until it is unmounted; Ctrl-C unmounts')
     .option('--verbose', 'write more into HOME/daemon.log')
     .option('--json', 'print the facts as JSON')
@@ -41,12 +43,18 @@ export function registerMount(program: Command): void {
       examples(
         'dfsctl mount /var/lib/dfs /srv/files',
         'dfsctl mount ./home ./mnt --mode strong --foreground',
+        'dfsctl mount ./home ./mnt -o noatime,nosuid,nodev',
       ),
     )
     .action(mount);
 }
 
+function collect(list: string, lists: string[]): string[] {
+  return [...lists, list];
+}
+
 async function mount(homeName: string, mountName: string, options: MountOptions): Promise<void> {
+  const flags = flagsOf(options.options);
   const { home, mountPoint: elsewhere } = findTarget(homeName);
   const config = await requireConfig(home);
   if (elsewhere !== undefined && !(await detachDeadMount(elsewhere))) {
@@ -54,17 +62,16 @@ async function mount(homeName: string, mountName: string, options: MountOptions)
     throw new DfsError('BUSY', `Cannot mount ${homeName}: it is mounted on ${elsewhere}; ${hint}`);
   }
   const mountPoint = await prepareMountPoint(mountName, { home, config });
-  const readOnly = options.readOnly === true;
+  const readOnly = options.readOnly ?? flags.readOnly ?? false;
   const request = {
     home: realpathSync(home),
     mountPoint,
     ...(options.mode === undefined ? {} : { mode: options.mode }),
     readOnly,
+    flags,
     verbose: options.verbose === true,
   };
-  const running = await startMount(request).catch((error: unknown) => {
-    throw withRootHint(error);
-  });
+  const running = await startMount(request);
   // Ctrl-C must unmount from the moment on that somebody can know of the mount.
   const end =
     options.foreground === true ? stay(running, { home, mountPoint }) : Promise.resolve(undefined);
@@ -111,7 +118,10 @@ async function stay(
   if (status !== 0) process.exitCode = EXIT_FAILED;
 }
 
-function withRootHint(error: unknown): unknown {
-  const isRefused = error instanceof DfsError && error.details.errno === EPERM;
-  return isRefused ? new DfsError('IO', `${error.message}; mounting takes root`) : error;
+function flagsOf(lists: string[]): Partial<MountFlags> {
+  try {
+    return parseMountOptions(lists);
+  } catch (error) {
+    throw new UsageError(messageOf(error));
+  }
 }

@@ -1,5 +1,6 @@
 /** Numbers of the Linux system call interface that Node's constants lack (asm-generic). */
 export const POLLIN = 0x1;
+export const POLLPRI = 0x2;
 export const POLLERR = 0x8;
 
 export const F_GETFL = 3;

@@ -3,6 +3,7 @@ import koffi from 'koffi';
 import type { NegativeErrno } from '../errno.ts';
 import { EINTR } from '../errno.ts';
 import { DfsError } from '../errors.ts';
+import { messageHeader } from './message-header.ts';
 
 type Sync = (...args: never[]) => number;
 interface AsyncCallable {
@@ -32,6 +33,9 @@ export interface Libc {
   lseek: (fd: number, offset: number, whence: number) => number;
   flock: (fd: number, operation: number) => number;
   syncfs: ((fd: number) => number) & AsyncCallable;
+  socketpair: (domain: number, type: number, protocol: number, pair: Buffer) => number;
+  /** `message` as messageHeader() has it. */
+  recvmsg: (fd: number, message: object, flags: number) => number;
 }
 
 let bound: Libc | undefined;
@@ -47,6 +51,7 @@ export function libc(): Libc {
 function bind(): Libc {
   const library = koffi.load('libc.so.6');
   const declare = <F extends Sync>(prototype: string): F => library.func(prototype) as unknown as F;
+  const message = koffi.pointer(messageHeader());
   return {
     mount: declare('int mount(const char*, const char*, const char*, unsigned long, const char*)'),
     umount2: declare('int umount2(const char*, int)'),
@@ -60,6 +65,8 @@ function bind(): Libc {
     lseek: declare('int64_t lseek64(int, int64_t, int)'),
     flock: declare('int flock(int, int)'),
     syncfs: declare('int syncfs(int)'),
+    socketpair: declare('int socketpair(int, int, int, void*)'),
+    recvmsg: library.func('recvmsg', 'intptr_t', ['int', message, 'int']),
   };
 }
 

@@ -1,7 +1,7 @@
 /**
  * What Node does not offer of Linux, and the only code that calls the C library: mounting, waiting
- * for a descriptor, raw reads and writes, ioctl, holes in files, locks, syncing a file system, and
- * the list of mounts.
+ * for a descriptor, being handed one, raw reads and writes, ioctl, holes in files, locks, syncing a
+ * file system, and the list of mounts.
  */
 import * as posix from './constants.ts';
 
@@ -18,8 +18,10 @@ export {
 export { errnoName } from './libc.ts';
 export type { MountRequest } from './mount.ts';
 export { mountFileSystem, unmountFileSystem, unmountFileSystemAsync } from './mount.ts';
+export { MountWatch } from './mount-watch.ts';
 export type { MountEntry } from './mountinfo.ts';
 export { findMount, parseMountinfo, readMountinfo } from './mountinfo.ts';
+export { receiveDescriptor, socketPair } from './passed-descriptor.ts';
 export { PollWaiter } from './poll.ts';
 export { allocate, punchHole, seekData, seekHole } from './sparse.ts';
 export { posix };
