@@ -1,13 +1,15 @@
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { DfsError, InvariantError, messageOf } from '../base/errors.ts';
 import { CHUNK_ID_BYTES, type ChunkId, type Epoch, type Ino } from '../base/ids.ts';
-import { CHUNK_BYTES_MAX, MIB } from '../base/limits.ts';
+import { MIB } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
 import { type Timed, untimed } from '../base/pauses.ts';
 import type { Erased, ExtentRange, FileExtents, LiveMeta } from '../meta/mod.ts';
+import { Checkpoints } from './checkpoints.ts';
 import type { CutSource, FrozenFile } from './cut-source.ts';
 import { addExtent, batchesOf, type Segment, segmentsOf } from './segments.ts';
-import { ROWS_A_TURN, slicesOf } from './slices.ts';
+import { inTurns, ROWS_A_TURN, slicesOf } from './slices.ts';
+import { joinSmallExtents } from './small-extents.ts';
 
 /** The side of a commit that touches disks; it lives on a thread of its own. */
 export interface CommitBackend {
@@ -20,6 +22,8 @@ export interface CommitBackend {
   publish(epoch: { epoch: Epoch; seq: number; cutTimeMs: number }): Promise<void>;
   /** Forgets what was stored for an epoch that will not be published. */
   abandon(): Promise<void>;
+  /** Copies SQLite's log of the live metadata into its file; resolves to the pages in the log. */
+  checkpoint(): Promise<number>;
 }
 
 export interface CommitterOptions {
@@ -76,8 +80,6 @@ const PENDING_OPS_MAX = 50_000;
 const PENDING_BYTES_MAX: number = 64 * MIB;
 const CHECK_MS = 200;
 const RETRY_MS = 1000;
-/** A region of 4 MiB with more extents than this is stored anew as one chunk. */
-const EXTENTS_A_REGION_MAX = 24;
 
 /**
  * Decides when to commit and drives one commit at a time.
@@ -96,6 +98,7 @@ const EXTENTS_A_REGION_MAX = 24;
 export class Committer {
   readonly #options: CommitterOptions;
   readonly #timed: Timed;
+  readonly #checkpoints: Checkpoints;
   readonly #totals: CommitTotals = {
     commits: 0,
     failures: 0,
@@ -120,6 +123,9 @@ export class Committer {
     this.#options = options;
     this.#timed = options.timed ?? untimed;
     this.#nextEpoch = options.firstEpoch;
+    const { meta, backend, log } = options;
+    const copy = (): Promise<number> => backend.checkpoint();
+    this.#checkpoints = new Checkpoints({ meta, copy, timed: this.#timed, log });
   }
 
   get totals(): Readonly<CommitTotals> {
@@ -147,6 +153,7 @@ export class Committer {
   }
 
   #tick(): void {
+    this.#checkpoints.check();
     const { meta, cache, intervalMs, dirtyBytesMax } = this.#options;
     if (meta.pendingOps === 0 && cache.dirtyBytes === 0) {
       this.#firstPendingMs = undefined;
@@ -229,14 +236,13 @@ export class Committer {
       await allOf([backend.publish({ epoch, seq, cutTimeMs }), meta.wal.syncAll()]);
       await this.#follow({ epoch, seq, files, erased });
     } catch (error) {
-      await this.#inTurns('thaw', () => cache.abandoned(ROWS_A_TURN));
+      await inTurns(this.#timed, 'thaw', () => cache.abandoned(ROWS_A_TURN));
       await backend.abandon().catch(() => undefined);
       throw error;
     }
-    await this.#inTurns('thaw', () => cache.published(ROWS_A_TURN));
+    await inTurns(this.#timed, 'thaw', () => cache.published(ROWS_A_TURN));
     this.#committedAtMs = cutTimeMs;
-    await this.#compact(files);
-    this.#timed('checkpoint', () => meta.checkpointIfLong());
+    await joinSmallExtents({ meta, cache, timed: this.#timed }, files);
     const totals = this.#totals;
     totals.commits++;
     totals.files += files.length;
@@ -258,7 +264,7 @@ export class Committer {
   async #settle(): Promise<void> {
     const { meta, cache } = this.#options;
     let turns = Math.floor(cache.grownFiles / ROWS_A_TURN);
-    await this.#inTurns('write down sizes', () => {
+    await inTurns(this.#timed, 'write down sizes', () => {
       if (turns-- <= 0) return false;
       const some = cache.grown(ROWS_A_TURN);
       meta.grow(some);
@@ -272,7 +278,7 @@ export class Committer {
     const progress = { epoch, bytesDone: 0, bytesTotal: 0 };
     this.#progress = progress;
     const frozen: FrozenFile[] = [];
-    await this.#inTurns('freeze', () => {
+    await inTurns(this.#timed, 'freeze', () => {
       const some = this.#options.cache.frozen(ROWS_A_TURN);
       for (const file of some) {
         frozen.push(file);
@@ -305,7 +311,7 @@ export class Committer {
       try {
         await this.#takeOver(taken.files, taken.erased);
         meta.publishDone(taken.epoch, taken.seq);
-        await this.#inTurns('drop the journal', () => meta.trim(OLD_ROWS_A_TURN));
+        await inTurns(this.#timed, 'drop the journal', () => meta.trim(OLD_ROWS_A_TURN));
         return;
       } catch (error) {
         // A process that ends leaves it to the next one, which takes the epoch from the disks.
@@ -325,31 +331,6 @@ export class Committer {
     }
   }
 
-  /** Has `step` done again and again, a turn of the event loop each, until it returns false. */
-  async #inTurns(cause: string, step: () => boolean): Promise<void> {
-    while (this.#timed(cause, step)) await nextTurn();
-  }
-
-  /**
-   * Many small writes leave many small chunks: marks such regions, so that the next commit makes
-   * one of them.
-   */
-  async #compact(files: FileExtents[]): Promise<void> {
-    const { meta, cache } = this.#options;
-    const regions = regionsOf(files);
-    await this.#inTurns('look for small extents', () => {
-      for (let count = 0; count < ROWS_A_TURN; count++) {
-        const next = regions.next();
-        if (next.done === true) return false;
-        const { ino, start, end } = next.value;
-        if (meta.state.extents.countInside(ino, start, end) > EXTENTS_A_REGION_MAX) {
-          cache.rewrite(ino, start, end);
-        }
-      }
-      return true;
-    });
-  }
-
   /**
    * Commits a last time unless told not to; background commits end. Throws when the last commit
    * fails.
@@ -362,6 +343,7 @@ export class Committer {
     } finally {
       this.#closed = true;
       await this.#running;
+      await this.#checkpoints.close();
       for (const waiter of this.#waiters) waiter.reject(closing());
       this.#waiters = [];
     }
@@ -378,26 +360,6 @@ function closing(): DfsError {
  */
 async function allOf(work: Promise<void>[]): Promise<void> {
   for (const end of await Promise.allSettled(work)) if (end.status === 'rejected') throw end.reason;
-}
-
-interface Region {
-  ino: Ino;
-  start: number;
-  end: number;
-}
-
-/** The regions of 4 MiB in which a commit has stored something behind their start. */
-function* regionsOf(files: FileExtents[]): Generator<Region, undefined> {
-  for (const { ino, ranges } of files) {
-    let last = -1;
-    for (const { offset } of ranges) {
-      const start = offset - (offset % CHUNK_BYTES_MAX);
-      // A region written from its start on, as most are, was just stored in few chunks.
-      if (start === offset || start === last) continue;
-      last = start;
-      yield { ino, start, end: start + CHUNK_BYTES_MAX };
-    }
-  }
 }
 
 function collect(byIno: Map<Ino, ExtentRange[]>, batch: Segment[], ids: Uint8Array): void {

@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3';
 import { ByteWriter } from '../base/bytes.ts';
 import { type ChunkId, chunkKey, type Ino } from '../base/ids.ts';
-import { type ExtentRange, encodeOp, isLogLong } from '../meta/mod.ts';
+import { type ExtentRange, encodeOp } from '../meta/mod.ts';
 import { addExtent, type Segment } from './segments.ts';
 
 /** Collects what one epoch stores and writes its operations: journal, then chunks, then extents. */
@@ -54,12 +54,15 @@ export class EpochBuilder {
     this.#files = new Map();
   }
 
-  /** Copies SQLite's log of the live database into its file, off the event loop that writes it. */
-  checkpoint(): void {
-    if (!isLogLong(this.#livePath)) return;
+  /**
+   * Copies SQLite's log of the live database into its file, off the event loop that writes it: the
+   * number of pages in the log.
+   */
+  checkpoint(): number {
     const db = new Database(this.#livePath, { fileMustExist: true });
     try {
-      db.pragma('wal_checkpoint(PASSIVE)');
+      const [result] = db.pragma('wal_checkpoint(PASSIVE)') as { log: number }[];
+      return result?.log ?? 0;
     } finally {
       db.close();
     }

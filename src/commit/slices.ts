@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Timed } from '../base/pauses.ts';
 import type { FileExtents } from '../meta/mod.ts';
 
 /**
@@ -23,4 +25,9 @@ export function* slicesOf(files: Iterable<FileExtents>, rows: number): Generator
     }
   }
   if (slice.length > 0) yield slice;
+}
+
+/** Has `step` done again and again, a turn of the event loop each, until it returns false. */
+export async function inTurns(timed: Timed, cause: string, step: () => boolean): Promise<void> {
+  while (timed(cause, step)) await nextTurn();
 }

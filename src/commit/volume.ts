@@ -200,9 +200,13 @@ export class Volume implements CommitBackend {
     }
     this.committed.apply(decodeEpochRecordHeader(record), body);
     this.#epoch.clear();
-    this.#epoch.checkpoint();
     this.committed.checkpoint();
     this.#snapshots.logged(record.length);
+  }
+
+  /** Copies SQLite's log of the live metadata into its file; resolves to the pages in the log. */
+  async checkpoint(): Promise<number> {
+    return this.#epoch.checkpoint();
   }
 
   async abandon(): Promise<void> {

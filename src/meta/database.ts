@@ -36,6 +36,6 @@ export function sqliteError(error: unknown, path: string): unknown {
 const CHECKPOINT_BYTES = 4 * 1024 * 1024;
 
 /** Whether SQLite's log beside the database at `path` is worth a checkpoint. */
-export function isLogLong(path: string, bytes: number = CHECKPOINT_BYTES): boolean {
-  return (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > bytes;
+export function isLogLong(path: string): boolean {
+  return (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > CHECKPOINT_BYTES;
 }

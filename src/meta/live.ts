@@ -2,7 +2,7 @@ import type Database from 'better-sqlite3';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { InvariantError } from '../base/errors.ts';
 import { type Epoch, type Ino, ROOT_INO } from '../base/ids.ts';
-import { isLogLong, openDatabase, sqliteError } from './database.ts';
+import { openDatabase, sqliteError } from './database.ts';
 import { Erased } from './erased.ts';
 import { InoNumbers } from './ino-numbers.ts';
 import { growOp, type Inode } from './inode.ts';
@@ -38,7 +38,6 @@ const STORED_MAX = 10_000;
 const LAZY_MAX = 16_384;
 const LAZY_BATCH = 64;
 const LAZY_A_CUT = 128;
-const CHECKPOINT_ON_LOOP_BYTES = 64 * 1024 * 1024;
 
 /**
  * The live metadata: the state machine, the journal of what no epoch has yet, and what a crash must
@@ -76,6 +75,8 @@ export class LiveMeta {
   #erased = new Erased();
   #lastSeq: number;
   #pendingBytes = 0;
+  /** Transactions committed since the start: SQLite's log grows with each. */
+  transactions = 0;
   #committedSeq: number;
   /** Last number of the newest cut, published or not. */
   #cutSeq = 0;
@@ -226,6 +227,7 @@ export class LiveMeta {
       this.#sql.begin.run();
       body();
       this.#sql.commit.run();
+      this.transactions++;
     } catch (error) {
       this.#lastSeq = seqBefore;
       if (this.#db.inTransaction) this.#sql.rollback.run();
@@ -264,6 +266,7 @@ export class LiveMeta {
   markDirty(ino: Ino, epoch: Epoch): void {
     try {
       this.#sql.putDirty.run(ino, epoch);
+      this.transactions++;
     } catch (error) {
       throw sqliteError(error, this.#path);
     }
@@ -392,13 +395,11 @@ export class LiveMeta {
   }
 
   /**
-   * Lets SQLite's log begin anew when it has grown long. The store's thread has copied most of it
-   * by then.
+   * Copies what is left of SQLite's log into its file, so that the log begins anew. The store's
+   * thread has copied most of it by then.
    */
-  checkpointIfLong(): void {
-    if (isLogLong(this.#path, CHECKPOINT_ON_LOOP_BYTES)) {
-      this.#db.pragma('wal_checkpoint(PASSIVE)');
-    }
+  checkpoint(): void {
+    this.#db.pragma('wal_checkpoint(PASSIVE)');
   }
 
   async close(): Promise<void> {

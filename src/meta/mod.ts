@@ -5,7 +5,7 @@
  */
 export type { ChunkRow, Head } from './committed.ts';
 export { CommittedMeta, operationsOf } from './committed.ts';
-export { isLogLong, openDatabase } from './database.ts';
+export { openDatabase } from './database.ts';
 export type { DiskIdentity } from './disk-identity-format.ts';
 export { readDiskIdentity } from './disk-identity-reader.ts';
 export { writeDiskIdentity } from './disk-identity-writer.ts';

@@ -71,6 +71,10 @@ export class StoreClient implements CommitBackend {
     return this.#rpc.call('abandon', undefined);
   }
 
+  checkpoint(): Promise<number> {
+    return this.#rpc.call('checkpoint', undefined);
+  }
+
   fetch(order: FetchOrder): Promise<void> {
     return this.#rpc.call('fetch', order);
   }

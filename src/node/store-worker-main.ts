@@ -41,6 +41,7 @@ const rpc: Rpc = new Rpc(parentPort, {
   store: (segments: Segment[]) => volume().store(segments),
   publish: (cut: { epoch: Epoch; seq: number; cutTimeMs: number }) => volume().publish(cut),
   abandon: () => volume().abandon(),
+  checkpoint: () => volume().checkpoint(),
   fetch: (order: FetchOrder) => volume().fetch(order),
   report: () => volumeReport(volume()),
   locate: (extents: { chunk: Uint8Array; offset: number; lengthBytes: number }[]) =>

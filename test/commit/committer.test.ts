@@ -38,6 +38,10 @@ class FakeBackend implements CommitBackend {
     this.published.push(epoch);
   }
 
+  checkpoint(): Promise<number> {
+    return Promise.resolve(0);
+  }
+
   abandon(): Promise<void> {
     this.abandoned++;
     return Promise.resolve();
