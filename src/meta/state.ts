@@ -92,6 +92,23 @@ export class MetaState {
     return this.#sql.entries.all(folder, hash, limit) as [number, Buffer, Ino, number][];
   }
 
+  /** As {@link entries}, each with its inode, which is of use in this turn only. */
+  entriesWithInodes(
+    folder: Ino,
+    hash: number,
+    limit: number,
+  ): [number, Buffer, Ino, number, Inode][] {
+    const rows = this.#sql.entriesWithInodes.all(folder, hash, limit) as [
+      ...entry: [number, Buffer, Ino, number],
+      ...inode: InodeRow,
+    ][];
+    return rows.map((row) => {
+      const [rowHash, name, ino, type] = row;
+      const inode = this.#cached(ino) ?? inodeOfRow(row as unknown as InodeRow, 4);
+      return [rowHash, name, ino, type, inode];
+    });
+  }
+
   readlink(ino: Ino): Buffer | undefined {
     return (this.#sql.target.get(ino) as [Buffer] | undefined)?.[0];
   }

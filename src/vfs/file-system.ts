@@ -313,22 +313,26 @@ export class FileSystem implements Vfs {
   }
 
   readdir(ino: Ino, cookie: number, sink: EntrySink): 0 | NegativeErrno {
-    return this.#list(ino, cookie, sink);
+    return this.#list(ino, { cookie, inodes: false }, sink);
   }
 
   readdirplus(ino: Ino, cookie: number, sink: EntryPlusSink): 0 | NegativeErrno {
-    return this.#list(ino, cookie, (name, entryIno, type, next, attr) => {
+    return this.#list(ino, { cookie, inodes: true }, (name, entryIno, type, next, attr) => {
       const taken = sink(name, entryIno, type, next, attr);
       if (taken && attr !== undefined) this.#orphans.known(entryIno);
       return taken;
     });
   }
 
-  #list(ino: Ino, cookie: number, sink: EntryPlusSink): 0 | NegativeErrno {
+  #list(
+    ino: Ino,
+    from: { cookie: number; inodes: boolean },
+    sink: EntryPlusSink,
+  ): 0 | NegativeErrno {
     const folder = this.#meta.inode(ino);
     if (folder === undefined) return -ENOENT;
     if (!isFolder(folder)) return -ENOTDIR;
-    listFolder(this.#meta, folder, cookie, (name, entryIno, type, next, inode) =>
+    listFolder(this.#meta, folder, from, (name, entryIno, type, next, inode) =>
       sink(name, entryIno, type, next, inode && this.#attributes.of(inode)),
     );
     return 0;

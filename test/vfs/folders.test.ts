@@ -35,18 +35,28 @@ function remove(live: LiveMeta, name: string): void {
 }
 
 /** Lists the root with replies of `size` entries; `between` is called after each. */
-function list(live: LiveMeta, size: number, between: (call: number) => void = () => {}): string[] {
+function list(
+  live: LiveMeta,
+  size: number,
+  between: (call: number) => void = () => {},
+  inodes = false,
+): string[] {
   const names: string[] = [];
   let cookie = 0;
   for (let call = 0; ; call++) {
     let room = size;
     const before = names.length;
-    listFolder(live, { ino: ROOT_INO, parent: ROOT_INO }, cookie, (name, _ino, _type, next) => {
-      if (room-- === 0) return false;
-      names.push(name.toString('latin1'));
-      cookie = next;
-      return true;
-    });
+    listFolder(
+      live,
+      { ino: ROOT_INO, parent: ROOT_INO },
+      { cookie, inodes },
+      (name, _ino, _type, next) => {
+        if (room-- === 0) return false;
+        names.push(name.toString('latin1'));
+        cookie = next;
+        return true;
+      },
+    );
     if (names.length === before) return names;
     expect(call).toBeLessThan(5000);
     between(call);
@@ -63,12 +73,53 @@ describe('listFolder()', () => {
     expect(names).toHaveLength(302);
     expect(new Set(names)).toEqual(all(300));
     expect(names.slice(0, 2)).toEqual(['.', '..']);
+    expect(list(folderWith(300), size, undefined, true)).toEqual(names);
+  });
+
+  test.each([
+    { inodes: true, most: 150 },
+    { inodes: false, most: 1000 },
+  ])('gives at most $most names in a call with inodes: $inodes', ({ inodes, most }) => {
+    const live = folderWith(1300);
+    const counts: number[] = [];
+    let before = 0;
+    for (let cookie = 0; counts.at(-1) !== 0; ) {
+      listFolder(live, { ino: ROOT_INO, parent: ROOT_INO }, { cookie, inodes }, (...entry) => {
+        cookie = entry[3];
+        before++;
+        expect(entry[4]?.ino).toBe(inodes && before > 2 ? entry[1] : undefined);
+        return true;
+      });
+      counts.push(before - counts.reduce((sum, count) => sum + count, 0));
+    }
+    expect(counts[0]).toBe(most + 2);
+    expect(Math.max(...counts.slice(1))).toBe(Math.min(most, 1300 - most));
+    expect(before).toBe(1302);
+  });
+
+  test('gives inodes as they are in memory', () => {
+    const live = folderWith(2);
+    const inode = live.inode(live.state.lookup(ROOT_INO, Buffer.from('f1'))?.ino ?? ROOT_INO);
+    if (inode !== undefined) inode.sizeBytes = 77;
+    const sizes: Record<string, number | undefined> = {};
+    const from = { cookie: 2, inodes: true };
+    listFolder(
+      live,
+      { ino: ROOT_INO, parent: ROOT_INO },
+      from,
+      (name, _ino, _type, _next, attr) => {
+        sizes[name.toString()] = attr?.sizeBytes;
+        return true;
+      },
+    );
+    expect(sizes).toEqual({ f0: 0, f1: 77 });
   });
 
   test('names the folders themselves, without attributes', () => {
     const live = folderWith(1);
     const seen: unknown[] = [];
-    listFolder(live, { ino: ROOT_INO, parent: ROOT_INO }, 0, (name, ino, type, _next, attr) => {
+    const from = { cookie: 0, inodes: true };
+    listFolder(live, { ino: ROOT_INO, parent: ROOT_INO }, from, (name, ino, type, _next, attr) => {
       seen.push([name.toString(), ino, type, attr?.ino]);
       return true;
     });
