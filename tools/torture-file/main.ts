@@ -45,8 +45,9 @@ const KINDS: readonly Partial<FileModelOptions>[] = [
   { sizeBytes: 9 * MIB },
 ];
 const LONG_FILES_SHARE = 8;
-const EVICT_EVERY = 20;
-const COMMIT_EVERY = 150;
+const EVICT_EVERY = 40;
+const COMMIT_EVERY = 500;
+const SAY_EVERY_MS = 60_000;
 
 /** Ends what runs when the process is told to end. */
 class Cleanup {
@@ -105,6 +106,9 @@ async function playRound(
   const all = { ...wanted, control: volume.control };
   const run = new FileModelRun(program, argumentsOf(volume.mountPoint, all));
   const endRun = cleanup.add(() => run.kill());
+  const say = setInterval(() => {
+    console.error(`torture: seed ${wanted.seed}, ${run.done} of ${wanted.operations} operations`);
+  }, SAY_EVERY_MS);
   try {
     const kills = await killNowAndThen(volume, run, Number(options.killEvery));
     const result = await run.ended;
@@ -114,6 +118,7 @@ async function playRound(
     console.error(volume.log());
     throw error;
   } finally {
+    clearInterval(say);
     endRun();
     removeVolume();
   }
@@ -157,7 +162,7 @@ const program = new Command()
   .option('--ops <n>', 'operations of all rounds', '10000000')
   .option('--seed <n>', 'seed of the first round', String(Date.now()))
   .option('--round-ops <n>', 'operations of a round', '250000')
-  .option('--kill-every <seconds>', 'kill the daemon so often; 0: never', '20')
+  .option('--kill-every <seconds>', 'kill the daemon so often; 0: never', '60')
   .option('--scheme <scheme>', 'replica:N or ec:K+M', 'replica:2')
   .option('--dir <folder>', 'where to work', tmpdir())
   .option('--need-all', 'fail when the mount does not know an operation')
