@@ -36,7 +36,7 @@ export class CacheFiles {
   readonly #meta: LiveMeta;
   readonly #files = new Map<Ino, CachedFile>();
   /** Files whose size or times in memory are newer than the row. */
-  readonly grown = new Set<CachedFile>();
+  readonly grown: Set<CachedFile> = new Set<CachedFile>();
   /** Files with dirty blocks, and some that had them. */
   #dirty = new Set<CachedFile>();
   /** Called before anybody works on a file; a cut freezes it then. */
