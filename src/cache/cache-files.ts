@@ -12,6 +12,7 @@ import {
   unlinkSync,
 } from 'node:fs';
 import type { Epoch, Ino } from '../base/ids.ts';
+import { MIB } from '../base/limits.ts';
 import { type Timed, untimed } from '../base/pauses.ts';
 import { blocksOf, type Inode, type LiveMeta } from '../meta/mod.ts';
 import { blockCeil, blockFloor, CachedFile } from './cached-file.ts';
@@ -22,6 +23,8 @@ import { allocatedRanges } from './ranges.ts';
 
 /** Files the cache keeps in memory at most, unless more of them are dirty. */
 const FILES_IN_MEMORY_MAX = 8192;
+/** To free more than this of a device takes long: it is done on another thread. */
+const FREED_AT_ONCE_BYTES_MAX: number = 4 * MIB;
 /** A write gives row and cache file times this close; farther apart, the file was written later. */
 const CLOCKS_APART_MS = 20;
 
@@ -219,7 +222,12 @@ export class CacheFiles {
     }
     if (file.present.isEmpty && file.inode.sizeBytes === 0) return;
     try {
-      unlinkSync(path);
+      if (file.cachedBytes <= FREED_AT_ONCE_BYTES_MAX) unlinkSync(path);
+      else {
+        const gone = this.layout.gone(file.ino);
+        renameSync(path, gone);
+        this.removePath(gone);
+      }
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     }
@@ -234,16 +242,25 @@ export class CacheFiles {
     const path = this.path(file);
     const { frozen } = file;
     if (frozen !== undefined && frozen.path === path && !frozen.uncaptured.isEmpty) {
-      // One step for who finds the files after a crash: the name goes from the old to an empty one.
-      const empty = `${frozen.wholePath}.empty`;
-      closeSync(openSync(empty, 'w', 0o600));
-      linkSync(path, frozen.wholePath);
-      this.descriptors.forget(path);
-      renameSync(empty, path);
+      this.#replaceByEmpty(path, frozen.wholePath);
       frozen.path = frozen.wholePath;
     } else if (frozen !== undefined || !file.dirty.isEmpty) {
-      ftruncateSync(this.created(file), 0);
+      if (file.cachedBytes <= FREED_AT_ONCE_BYTES_MAX) ftruncateSync(this.created(file), 0);
+      else {
+        const gone = this.layout.gone(file.ino);
+        this.#replaceByEmpty(path, gone);
+        this.removePath(gone);
+      }
     } else this.setAside(file);
+  }
+
+  /** One step for who finds the files after a crash: the name goes from the old to an empty one. */
+  #replaceByEmpty(path: string, oldPath: string): void {
+    const empty = `${oldPath}.empty`;
+    closeSync(openSync(empty, 'w', 0o600));
+    linkSync(path, oldPath);
+    this.descriptors.forget(path);
+    renameSync(empty, path);
   }
 
   /** Removes a file of the cache that nobody needs, without waiting. */

@@ -12,6 +12,7 @@ const FANOUT = 256;
 export class CacheLayout {
   readonly folder: string;
   readonly #folders: string[];
+  #gone = 0;
 
   constructor(folder: string) {
     this.folder = folder;
@@ -42,6 +43,11 @@ export class CacheLayout {
   /** The whole file as it was at the cut, when its inode was emptied or deleted since. */
   whole(ino: Ino, epoch: Epoch): string {
     return `${this.folder}/frozen/${ino}.${epoch}.whole`;
+  }
+
+  /** A name for a file that is about to be removed. */
+  gone(ino: Ino): string {
+    return `${this.folder}/frozen/${ino}.${++this.#gone}.gone`;
   }
 
   /** Inodes that have a cache file. */

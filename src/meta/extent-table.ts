@@ -57,6 +57,12 @@ export class ExtentTable {
     return (this.#sql.stored.get(ino) as [number | null])[0] ?? 0;
   }
 
+  /** Where the last `count` extents of a file begin; undefined when it has no more than those. */
+  offsetFromEnd(ino: Ino, count: number): number | undefined {
+    const rows = this.#sql.fromEnd.all(ino, count - 1) as [number][];
+    return rows.length < 2 ? undefined : rows[0]?.[0];
+  }
+
   /** Number of extents that begin in [start, end). */
   countInside(ino: Ino, start: number, end: number): number {
     return (this.#sql.count.get(ino, start, end) as [number])[0];
@@ -144,6 +150,9 @@ function prepare(db: Database.Database) {
     put: db.prepare(
       'insert into extent (ino, offset, length, chunk, chunkoffset) values (?, ?, ?, ?, ?)',
     ),
+    fromEnd: db
+      .prepare('select offset from extent where ino = ? order by offset desc limit 2 offset ?')
+      .raw(),
     shorten: db.prepare('update extent set length = ? where ino = ? and offset = ?'),
     dropInside: db.prepare('delete from extent where ino = ? and offset >= ? and offset < ?'),
     drop: db.prepare('delete from extent where ino = ? and offset = ?'),

@@ -1,7 +1,13 @@
 import { InvariantError } from '../base/errors.ts';
 import type { Ino } from '../base/ids.ts';
-import { type Timed } from '../base/pauses.ts';
-import type { LiveMeta } from '../meta/mod.ts';
+import type { Timed } from '../base/pauses.ts';
+import type { LiveMeta, MetaOp } from '../meta/mod.ts';
+import { now } from './clock.ts';
+
+/** One turn of the event loop removes so many inodes, at some 20 us each, ... */
+const INODES_A_TURN = 50;
+/** ... or so many extents of one that has more. */
+const EXTENTS_A_TURN = 4000;
 
 /**
  * Inodes the kernel knows, and those without a name that wait for it to forget them.
@@ -18,7 +24,8 @@ export class Orphans {
   readonly #dropData: (ino: Ino) => void;
   readonly #timed: Timed;
   readonly #lookups = new Map<Ino, number>();
-  #queue: Ino[] = [];
+  readonly #queue = new Set<Ino>();
+  #isScheduled = false;
 
   constructor(options: { meta: LiveMeta; dropData: (ino: Ino) => void; timed: Timed }) {
     this.#meta = options.meta;
@@ -47,23 +54,51 @@ export class Orphans {
     for (const ino of this.#meta.state.orphans()) this.#enqueue(ino);
   }
 
-  /** Many inodes go in one transaction, behind the requests that are waiting. */
   #enqueue(ino: Ino): void {
-    this.#queue.push(ino);
-    if (this.#queue.length === 1) setImmediate(() => this.#timed('reap', () => this.flush()));
+    this.#queue.add(ino);
+    this.#schedule();
   }
 
+  /** Removes them behind the requests that are waiting, and lets others in after each turn. */
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      if (this.#timed('reap', () => this.reapSome())) this.#schedule();
+    });
+  }
+
+  /** Removes all that wait, in this turn. */
   flush(): void {
-    const queue = this.#queue;
-    this.#queue = [];
-    const gone = [...new Set(queue)].filter((ino) => this.#meta.inode(ino)?.nlink === 0);
-    if (gone.length === 0) return;
-    for (const ino of gone) this.#dropData(ino);
+    while (this.reapSome());
+  }
+
+  /** Removes some, in one transaction; false when none is left. */
+  reapSome(): boolean {
+    const ops: MetaOp[] = [];
+    for (const ino of this.#queue) {
+      const inode = this.#meta.inode(ino);
+      if (inode?.nlink === 0) {
+        const sizeBytes = this.#meta.state.extents.offsetFromEnd(ino, EXTENTS_A_TURN);
+        if (sizeBytes !== undefined) {
+          // Nobody can see it any more, so it may become shorter in steps; alone in its turn.
+          if (ops.length === 0) ops.push({ kind: 'truncate', ino, sizeBytes, time: now() });
+          break;
+        }
+        this.#dropData(ino);
+        ops.push({ kind: 'reap', ino });
+      }
+      this.#queue.delete(ino);
+      if (ops.length >= INODES_A_TURN) break;
+    }
     try {
-      this.#meta.run(gone.map((ino) => ({ kind: 'reap', ino })));
+      if (ops.length > 0) this.#meta.run(ops);
     } catch (error) {
       if (error instanceof InvariantError) throw error;
       // A full device: they stay orphans until the next mount (invariant 3).
+      if (ops[0]?.kind === 'truncate') this.#queue.delete(ops[0].ino);
     }
+    return this.#queue.size > 0;
   }
 }

@@ -1,5 +1,9 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { Ino } from '../../src/base/ids.ts';
+import { batchesOf, segmentsOf } from '../../src/commit/segments.ts';
+import type { FileExtents } from '../../src/meta/mod.ts';
 import { BLOCK, bytesOf, CacheRig } from './fixture.ts';
 
 let rig: CacheRig | undefined;
@@ -57,5 +61,50 @@ describe('a process that dies in a truncation, before the metadata has it', () =
     const grown = await rig.content(ino);
     expect(grown.subarray(10, found.length).equals(found.subarray(10))).toBe(true);
     expect(grown.subarray(Math.max(found.length, 10)).every((byte) => byte === 0)).toBe(true);
+  });
+});
+
+describe('what frees much space', () => {
+  const LARGE = 6 * 2 ** 20;
+  const rigOf = (): CacheRig => {
+    const made = new CacheRig();
+    onTestFinished(() => made.close());
+    return made;
+  };
+  const gone = (on: CacheRig): string[] =>
+    readdirSync(join(on.cacheFolder, 'frozen')).filter((name) => name.endsWith('.gone'));
+
+  test.each(['dirty', 'clean', 'frozen'] as const)(
+    'empties a %s file at once, and frees its blocks elsewhere',
+    async (state) => {
+      const on = rigOf();
+      const { ino } = on.file();
+      await on.write(ino, 0, bytesOf(1, LARGE));
+      if (state === 'clean') await on.commit();
+      const cut = state === 'frozen' ? on.cut() : undefined;
+      await on.truncate(ino, 0);
+      expect(on.cache.dirtyBytes).toBe(0);
+      await on.write(ino, 5, Buffer.from('new'));
+      expect((await on.content(ino)).toString()).toBe('\0\0\0\0\0new');
+      if (cut !== undefined) {
+        const parts = [...batchesOf(segmentsOf(cut.frozen))];
+        const files: FileExtents[] = [];
+        for (const part of parts) files.push(...(await on.store(part)));
+        expect(on.contentOf(files, ino, LARGE).equals(bytesOf(1, LARGE))).toBe(true);
+        on.publish(cut, files);
+      }
+      await expect.poll(() => gone(on)).toEqual([]);
+      await on.commit();
+      expect((await on.content(ino)).toString()).toBe('\0\0\0\0\0new');
+    },
+  );
+
+  test('removes a large file by another name', async () => {
+    const on = rigOf();
+    const { ino } = on.file();
+    await on.write(ino, 0, bytesOf(1, LARGE));
+    on.drop(ino);
+    expect([...on.cache.cachedInodes()]).toEqual([]);
+    await expect.poll(() => gone(on)).toEqual([]);
   });
 });
