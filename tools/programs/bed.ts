@@ -18,10 +18,16 @@ import type { Ground } from './program.ts';
 import { sweep } from './sweep.ts';
 
 const DISKS = 3;
-const CACHE = '4GiB';
 const TAKEOVER_MS = 30_000;
 const POLL_MS = 20;
 const REAPER: string = fileURLToPath(new URL('./reaper-main.js', import.meta.url));
+
+/** What is given to dfsctl. */
+export interface VolumeOptions {
+  scheme: string;
+  cacheSize: string;
+  mode: string;
+}
 
 /** What programs run on: a volume over three disk folders, or only a native folder. */
 export class Bed {
@@ -29,6 +35,7 @@ export class Bed {
   readonly #folder: string;
   readonly #repository: string;
   readonly #isNative: boolean;
+  #mode: VolumeOptions['mode'] = 'weak';
   /** Cleans up after a kill -9 of this process. */
   readonly #reaper: ChildProcess;
 
@@ -63,17 +70,22 @@ export class Bed {
     await this.processes.run(process.execPath, [program, ...args]);
   }
 
+  async #mountVolume(): Promise<void> {
+    await this.#dfsctl('mount', this.#home, this.#mount, '--mode', this.#mode);
+  }
+
   /** Makes the volume and mounts it. */
-  async open(scheme: string): Promise<void> {
+  async open(volume: VolumeOptions): Promise<void> {
+    this.#mode = volume.mode;
     mkdirSync(this.#mount);
     mkdirSync(this.#path('scratch'));
     if (this.#isNative) return;
     const disks = Array.from({ length: DISKS }, (_, index) => this.#path(`disk${index + 1}`));
     for (const disk of disks) mkdirSync(disk);
     const flags = disks.flatMap((disk) => ['--disk', disk]);
-    const sizes = ['--bucket-size', '1GiB', '--cache-size', CACHE];
-    await this.#dfsctl('init', this.#home, ...flags, ...sizes, '--scheme', scheme);
-    await this.#dfsctl('mount', this.#home, this.#mount);
+    const sizes = ['--bucket-size', '1GiB', '--cache-size', volume.cacheSize];
+    await this.#dfsctl('init', this.#home, ...flags, ...sizes, '--scheme', volume.scheme);
+    await this.#mountVolume();
   }
 
   /** New folders for a program. */
@@ -114,7 +126,7 @@ export class Bed {
     if (this.#isNative) return;
     await this.#dfsctl('umount', this.#mount);
     if (cold) this.#emptyCache();
-    await this.#dfsctl('mount', this.#home, this.#mount);
+    await this.#mountVolume();
   }
 
   /** Everything is committed: all that is cached is clean, and has to come from the disks now. */

@@ -26,6 +26,10 @@ const JOBS: readonly Job[] = [
     flags: 'rw=randwrite bsrange=4k-128k ioengine=libaio direct=1 iodepth=16',
   },
   {
+    name: 'io_uring',
+    flags: 'rw=randwrite bsrange=4k-64k ioengine=io_uring direct=1 iodepth=16',
+  },
+  {
     name: 'mixed',
     flags: 'rw=randrw rwmixread=40 bs=4k ioengine=psync',
     before: 'rw=write bs=4k ioengine=psync',

@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { DfsError, messageOf } from '../../src/base/errors.ts';
-import { Bed } from './bed.ts';
+import { Bed, type VolumeOptions } from './bed.ts';
 import { BONNIE } from './bonnie.ts';
 import { DBENCH } from './dbench.ts';
 import { FIO } from './fio.ts';
@@ -38,8 +38,7 @@ const MEASURES: readonly Program[] = [PGBENCH];
 /** Whatever hangs, a run ends. */
 const DEADLINE_MS: number = 30 * 60_000;
 
-interface Options {
-  scheme: string;
+interface Options extends VolumeOptions {
   dir: string;
   quick?: true;
   native?: true;
@@ -67,6 +66,8 @@ function parseOptions(): Options {
   return new Command('programs')
     .description("Runs programs from Debian's packages on a mounted volume and checks their work.")
     .option('--scheme <scheme>', 'replica:N or ec:K+M over three disk folders', 'replica:2')
+    .option('--cache-size <size>', 'of the volume; a small one evicts all the time', '4GiB')
+    .option('--mode <mode>', 'weak or strong: what fsync waits for', 'weak')
     .option('--dir <folder>', 'where to make a temporary folder', tmpdir())
     .option('--quick', 'small works: under two minutes for all')
     .option('--native', 'on a native folder instead, to prove the checks themselves')
@@ -115,10 +116,10 @@ function end(status: number, reason?: unknown): never {
   if (reason !== undefined) process.stderr.write(`programs: ${messageOf(reason)}\n`);
   bed?.destroy();
   bed = undefined;
-  if (options.json !== undefined && outcomes.length > 0) {
-    const { scheme, quick = false, native = false } = options;
-    const report = { node: process.version, scheme, quick, native, outcomes };
-    writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
+  const { json, ...how } = options;
+  if (json !== undefined && outcomes.length > 0) {
+    const report = { node: process.version, ...how, outcomes };
+    writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`);
   }
   process.exit(status);
 }
@@ -139,7 +140,7 @@ try {
   bed = new Bed({ parent: options.dir, repository, isNative: options.native === true });
   const installed = await installMissing(programs, bed.processes);
   if (installed.length > 0) process.stderr.write(`programs: installed ${installed.join(', ')}\n`);
-  await bed.open(options.scheme);
+  await bed.open(options);
   for (const program of programs) {
     const outcome = await runProgram(program, bed);
     outcomes.push(outcome);

@@ -3,12 +3,12 @@ import type { Ended } from './processes.ts';
 import type { Ground, Program } from './program.ts';
 import { words } from './words.ts';
 
-/** The classes filesystem and io, but for what never touches the folder it is given. */
+/** The classes filesystem and io, and mappings, but for what never touches the folder given. */
 const STRESSORS: readonly string[] = words(`
   access bind-mount chattr chdir chmod chown copy-file dentry dir dirdeep dirmany dnotify dup
   fallocate fanotify fcntl fiemap file-ioctl filename flock fpunch fsize fstat getdent handle hdd
   inode-flags inotify io iomix lease link locka lockf lockofd mknod open rename symlink sync-file
-  touch utime verity xattr aio aiol io-uring readahead revio seek
+  touch utime verity xattr aio aiol io-uring msync mmap sendfile fault readahead revio seek
 `);
 const QUICK: readonly string[] = words('access chmod dentry dir fallocate fcntl hdd iomix link');
 /** All of them at the same time, in the same folder. */
@@ -24,6 +24,7 @@ const SIZES: Readonly<Record<string, readonly string[]>> = {
   fiemap: ['--fiemap-bytes', '16M'],
   hdd: ['--hdd-bytes', '64M'],
   iomix: ['--iomix-bytes', '64M'],
+  mmap: ['--mmap-file', '--mmap-bytes', '64M'],
   readahead: ['--readahead-bytes', '64M'],
   revio: ['--revio-bytes', '64M'],
   seek: ['--seek-size', '64M'],
