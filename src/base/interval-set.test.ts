@@ -27,6 +27,11 @@ test('a random mix of add() and remove() holds the same numbers as a plain set',
       }
       const listed = [...intervals].flatMap(({ start, end }) => range(start, end));
       expect(listed).toEqual([...plain].sort((a, b) => a - b));
+      for (let at = 0; at <= SIZE; at++) {
+        const next = listed.find((n) => n >= at);
+        const end = next === undefined ? undefined : endOf(plain, next);
+        expect(intervals.next(at)).toEqual(next === undefined ? undefined : { start: next, end });
+      }
       for (let start = 0; start < SIZE; start += 7) {
         for (let end = start + 1; end <= SIZE; end += 5) {
           const inside = range(start, end).filter((n) => plain.has(n));
@@ -51,6 +56,11 @@ test('neighbours that touch become one interval', () => {
   intervals.add(4, 8);
   expect([...intervals]).toEqual([{ start: 0, end: 12 }]);
 });
+
+/** The first number behind `at` that is not in the set. */
+function endOf(plain: Set<number>, at: number): number {
+  return plain.has(at) ? endOf(plain, at + 1) : at;
+}
 
 function range(start: number, end: number): number[] {
   return Array.from({ length: Math.max(0, end - start) }, (_, index) => start + index);

@@ -51,6 +51,14 @@ export class IntervalSet {
     return index < this.#starts.length && (this.#starts[index] as number) < end;
   }
 
+  /** What is left behind `at` of the first interval that ends there, or undefined. */
+  next(at: number): Interval | undefined {
+    const index = this.#firstEndingAfter(at);
+    if (index === this.#starts.length) return undefined;
+    const start = Math.max(at, this.#starts[index] as number);
+    return { start, end: this.#ends[index] as number };
+  }
+
   /** Adds [start, end); returns how many numbers are new. */
   add(start: number, end: number): number {
     if (start >= end) return 0;

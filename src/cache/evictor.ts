@@ -1,8 +1,8 @@
-import { statSync, unlinkSync } from 'node:fs';
+import { renameSync, statSync, unlink, unlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DfsError, messageOf } from '../base/errors.ts';
 import type { Ino } from '../base/ids.ts';
-import { IntervalSet } from '../base/interval-set.ts';
+import type { Interval } from '../base/interval-set.ts';
 import { MIB } from '../base/limits.ts';
 import { punchHole } from '../base/os/mod.ts';
 import type { Timed } from '../base/pauses.ts';
@@ -20,18 +20,32 @@ export interface EvictorOptions {
   timed: Timed;
 }
 
+/** What one turn of the event loop does at most: each takes about a millisecond. */
 const SCAN_FILES_A_TURN = 200;
-const PUNCH_BYTES_A_TURN: number = 64 * MIB;
+const UNLINK_FILES_A_TURN = 30;
+const FREE_BYTES_A_TURN: number = 4 * MIB;
+const PUNCHES_A_TURN = 100;
+const LOOKS_A_TURN = 2000;
 const WRITE_BYTES_MAX: number = MIB;
 /** Eviction begins above the first share of the limit and goes on down to the second. */
 const HIGH_SHARE = 0.9;
 const LOW_SHARE = 0.8;
+
+/** What a turn has freed of a file, and whether another one may free more. */
+interface Part {
+  freed: number;
+  isMore: boolean;
+}
+
+const NOTHING: Part = { freed: 0, isMore: false };
 
 /**
  * Counts the device space of the cache and frees clean blocks, least recently used files first.
  * Invariant: what is dirty, frozen or being fetched stays.
  */
 export class Evictor {
+  /** Where in a file the next turn goes on. */
+  readonly #places = new WeakMap<CachedFile, number>();
   readonly #options: EvictorOptions;
   /** Bytes a cache file takes, for each there is; the longest not loaded first. */
   readonly #bytes = new Map<Ino, number>();
@@ -139,22 +153,24 @@ export class Evictor {
   async evict(ino: Ino): Promise<number> {
     await this.#scanned;
     let freed = 0;
+    const known = this.#options.files.get(ino);
+    if (known !== undefined) this.#places.delete(known);
     while (!this.#closed) {
       // Looked up each turn: the file may have been forgotten or deleted in between.
       const file = this.#options.files.get(ino);
       const part = file === undefined ? this.#evictUnloaded(ino) : this.#evictFrom(file);
-      freed += part;
-      if (part === 0) break;
+      freed += part.freed;
+      if (!part.isMore) break;
       await nextTurn();
     }
     return freed;
   }
 
   /** What is not in memory is clean. */
-  #evictUnloaded(ino: Ino): number {
+  #evictUnloaded(ino: Ino): Part {
     const bytes = this.#bytes.get(ino) ?? 0;
     if (bytes > 0) this.#unlink(ino);
-    return bytes;
+    return { freed: bytes, isMore: false };
   }
 
   /**
@@ -163,66 +179,90 @@ export class Evictor {
    */
   async #evict(target: number): Promise<void> {
     await nextTurn();
-    let work = 0;
-    const counted = [...this.#bytes.keys()];
-    for (const ino of counted) {
+    let looked = 0;
+    let unlinked = 0;
+    for (const ino of this.#bytes.keys()) {
       if (this.#total <= target || this.#closed) return;
-      if (this.#options.files.has(ino)) continue;
-      this.#unlink(ino);
-      if (++work % SCAN_FILES_A_TURN === 0) await nextTurn();
-    }
-    const loaded = [...this.#options.files.values()].sort((a, b) => a.lastUsed - b.lastUsed);
-    for (const file of loaded) {
-      while (this.#total > target && !this.#closed) {
-        const freed = this.#options.timed('evict', () => this.#evictFrom(file));
-        await nextTurn();
-        if (freed === 0) break;
+      if (!this.#options.files.has(ino)) {
+        this.#unlink(ino);
+        unlinked++;
       }
-      if (this.#total <= target || this.#closed) return;
+      if (++looked >= LOOKS_A_TURN || unlinked >= UNLINK_FILES_A_TURN) {
+        looked = 0;
+        unlinked = 0;
+        await nextTurn();
+      }
+    }
+    for (const file of this.#loaded()) {
+      for (let isMore = true; isMore; ) {
+        if (this.#total <= target || this.#closed) return;
+        ({ isMore } = this.#evictFrom(file));
+        await nextTurn();
+      }
     }
   }
 
-  #evictFrom(file: CachedFile): number {
-    if (file.deleted || file.fills.length > 0 || file.cachedBytes === 0) return 0;
-    if (!file.isBusy && file.cachedBytes <= PUNCH_BYTES_A_TURN) {
+  /** Files in memory with something to evict, the least recently used first. */
+  #loaded(): CachedFile[] {
+    const files = [...this.#options.files.values()].filter(
+      ({ allocated, dirty }) => allocated.total > dirty.total,
+    );
+    return files.sort((a, b) => a.lastUsed - b.lastUsed);
+  }
+
+  #evictFrom(file: CachedFile): Part {
+    return this.#options.timed('evict', () => {
+      if (file.deleted || file.fills.length > 0 || file.cachedBytes === 0) return NOTHING;
+      if (file.isBusy || file.cachedBytes > FREE_BYTES_A_TURN) return this.#punch(file);
       const freed = file.cachedBytes;
       this.#options.forget(file);
       this.#unlink(file.ino);
       file.present.clear();
       file.allocated.clear();
-      return freed;
-    }
-    return this.#punch(file);
+      return { freed, isMore: false };
+    });
   }
 
-  /** Frees clean blocks of a file that is large, or dirty in part. */
-  #punch(file: CachedFile): number {
-    const keep = new IntervalSet();
-    for (const { start, end } of file.dirty) keep.add(start, end);
-    for (const { start, end } of file.frozen?.ranges ?? []) keep.add(start, end);
+  /** Frees some clean blocks of a file that is large, or dirty in part. */
+  #punch(file: CachedFile): Part {
     const fd = this.#options.descriptors.existing(this.#options.layout.file(file.ino));
-    if (fd === undefined) return 0;
+    if (fd === undefined) return NOTHING;
     let freed = 0;
-    const allocated = [...file.allocated];
-    for (const { start, end } of allocated) {
-      for (const gap of keep.gaps(start, end)) {
-        if (freed >= PUNCH_BYTES_A_TURN) return freed;
-        const to = Math.min(gap.end, gap.start + PUNCH_BYTES_A_TURN);
-        punchHole(fd, gap.start, to - gap.start);
-        file.present.remove(gap.start, to);
-        const gone = file.allocated.remove(gap.start, to);
+    let punches = 0;
+    let at = this.#places.get(file) ?? 0;
+    for (let looks = 0; looks < LOOKS_A_TURN; looks++) {
+      const found = file.allocated.next(at);
+      if (found === undefined) {
+        this.#places.delete(file);
+        return { freed, isMore: false };
+      }
+      const clean = cleanPart(file, found);
+      at = clean.end;
+      if (clean.start < clean.end) {
+        const bytes = Math.min(clean.end - clean.start, FREE_BYTES_A_TURN - freed);
+        at = clean.start + bytes;
+        punchHole(fd, clean.start, bytes);
+        file.present.remove(clean.start, at);
+        const gone = file.allocated.remove(clean.start, at);
         this.shrank(file, gone);
         freed += gone;
+        if (freed >= FREE_BYTES_A_TURN || ++punches >= PUNCHES_A_TURN) break;
       }
     }
-    return freed;
+    this.#places.set(file, at);
+    return { freed, isMore: true };
   }
 
   #unlink(ino: Ino): void {
     const path = this.#options.layout.file(ino);
     this.#options.descriptors.forget(path);
     try {
-      unlinkSync(path);
+      if ((this.#bytes.get(ino) ?? 0) <= FREE_BYTES_A_TURN) unlinkSync(path);
+      else {
+        const gone = this.#options.layout.gone(ino);
+        renameSync(path, gone);
+        unlink(gone, () => undefined);
+      }
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     }
@@ -232,4 +272,21 @@ export class Evictor {
   close(): void {
     this.#closed = true;
   }
+}
+
+/**
+ * The first part of an allocated range that may be evicted; an empty one at the end of what may not
+ * be, if that comes first.
+ */
+function cleanPart(file: CachedFile, { start, end }: Interval): Interval {
+  const { frozen } = file;
+  const kept = frozen === undefined ? [file.dirty] : [file.dirty, frozen.left, frozen.uncaptured];
+  let to = end;
+  for (const set of kept) {
+    const next = set.next(start);
+    if (next === undefined || next.start >= to) continue;
+    if (next.start === start) return { start: next.end, end: next.end };
+    to = next.start;
+  }
+  return { start, end: to };
 }

@@ -86,3 +86,40 @@ describe('eviction for a write', () => {
     expect((await rig.content(ino)).equals(content)).toBe(true);
   });
 });
+
+describe('a turn of the eviction', () => {
+  /** The bytes that each turn frees. */
+  function turnsOf(rig: CacheRig): number[] {
+    const turns: number[] = [];
+    rig.timed = (_cause, body) => {
+      const before = rig.cache.cachedBytes;
+      const result = body();
+      turns.push(before - rig.cache.cachedBytes);
+      return result;
+    };
+    return turns;
+  }
+
+  test('frees at most 4 MiB of a large file', async () => {
+    const rig = rigOf();
+    const { ino, content } = await committedFile(rig, (10 * MIB) / BLOCK);
+    const turns = turnsOf(rig);
+    expect(await rig.cache.evict(ino)).toBe(10 * MIB);
+    expect(turns.filter((freed) => freed > 0)).toEqual([4 * MIB, 4 * MIB, 2 * MIB]);
+    expect((await rig.content(ino)).equals(content)).toBe(true);
+  });
+
+  test('frees at most 100 pieces between dirty blocks, and then goes on behind them', async () => {
+    const rig = rigOf();
+    const { ino, content } = await committedFile(rig, 600);
+    const dirty = Buffer.alloc(BLOCK, 9);
+    for (let block = 0; block < 600; block += 2) {
+      await rig.write(ino, block * BLOCK, dirty);
+      dirty.copy(content, block * BLOCK);
+    }
+    const turns = turnsOf(rig);
+    expect(await rig.cache.evict(ino)).toBe(300 * BLOCK);
+    expect(turns).toEqual([100 * BLOCK, 100 * BLOCK, 100 * BLOCK, 0]);
+    expect((await rig.content(ino)).equals(content)).toBe(true);
+  });
+});

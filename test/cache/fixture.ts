@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assert } from '../../src/base/errors.ts';
 import { type ChunkId, chunkKey, type Epoch, type Ino, ROOT_INO } from '../../src/base/ids.ts';
+import { type Timed, untimed } from '../../src/base/pauses.ts';
 import { type FetchRequest, FileCache } from '../../src/cache/mod.ts';
 import { hashChunk } from '../../src/chunk/mod.ts';
 import { CaptureReader } from '../../src/commit/capture-reader.ts';
@@ -62,6 +63,8 @@ export class CacheRig {
   beforeFetch: Promise<void> = Promise.resolve();
   /** What the cache is given when it is full. */
   relieve: () => Promise<void> = () => Promise.resolve();
+  /** What the cache times. */
+  timed: Timed = untimed;
   epoch = 1 as Epoch;
   readonly #limitBytes: number;
   readonly #reader: CaptureReader;
@@ -90,6 +93,7 @@ export class CacheRig {
       limitBytes: this.#limitBytes,
       fetch: (request) => this.#fetch(request),
       relieve: () => this.relieve(),
+      timed: (cause, body) => this.timed(cause, body),
     });
     cache.open(this.epoch, { keepClean });
     return cache;
