@@ -1,27 +1,13 @@
 import type Database from 'better-sqlite3';
 
 export type LiveSql = Record<
-  | 'begin'
-  | 'commit'
-  | 'rollback'
-  | 'capable'
-  | 'newestSeq'
-  | 'putJournal'
-  | 'journal'
-  | 'putDirty'
-  | 'dirty'
-  | 'local'
-  | 'setLocal',
+  'newestSeq' | 'putJournal' | 'journal' | 'putDirty' | 'dirty' | 'local' | 'setLocal',
   Database.Statement
 >;
 
 /** The statements of the live metadata that are not the state machine's. */
 export function prepareLive(db: Database.Database): LiveSql {
   return {
-    begin: db.prepare('begin immediate'),
-    commit: db.prepare('commit'),
-    rollback: db.prepare('rollback'),
-    capable: db.prepare('select ino from xattr where name = ?').raw(),
     newestSeq: db.prepare('select max(seq) from journal').raw(),
     putJournal: db.prepare('insert into journal (seq, op) values (?, ?)'),
     journal: db.prepare('select seq, op from journal where seq > ? order by seq').raw(),

@@ -1,21 +1,24 @@
 import type Database from 'better-sqlite3';
-import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { ByteReader } from '../base/bytes.ts';
 import { InvariantError } from '../base/errors.ts';
 import { type Epoch, type Ino, ROOT_INO } from '../base/ids.ts';
-import { openDatabase, sqliteError } from './database.ts';
+import { openDatabase } from './database.ts';
 import { Erased } from './erased.ts';
+import { GroupSync } from './group-sync.ts';
 import { InoNumbers } from './ino-numbers.ts';
-import { growOp, type Inode } from './inode.ts';
+import type { Inode } from './inode.ts';
 import { InodeCache } from './inode-cache.ts';
+import { JournalIndex } from './journal-index.ts';
 import { LazyTimes } from './lazy-times.ts';
+import { LiveRecordWriter, readLiveRecord } from './live-records.ts';
 import { type LiveSql, prepareLive } from './live-sql.ts';
 import type { ExtentRange, MetaOp, Time } from './ops.ts';
-import { decodeOp, encodeOp } from './ops-codec.ts';
+import { decodeOp } from './ops-codec.ts';
 import { ReplyRing } from './reply-ring.ts';
 import { LIVE_SCHEMA, STATE_TABLES } from './schema.ts';
 import { MetaState } from './state.ts';
+import { Transactions } from './transactions.ts';
 import { Trim } from './trim.ts';
-import { WalSync } from './wal-sync.ts';
 
 /**
  * Which kernel request asks for a change, so that its answer can be found if the kernel sends it
@@ -32,8 +35,6 @@ export interface FileExtents {
   ranges: ExtentRange[];
 }
 
-const CAPABILITY = Buffer.from('security.capability');
-const STORED_MAX = 10_000;
 /** Access times in memory only; above that they are written down some at a time. */
 const LAZY_MAX = 16_384;
 const LAZY_BATCH = 64;
@@ -44,8 +45,8 @@ const LAZY_A_CUT = 128;
  * not lose.
  *
  * Invariants:
- *  1. Each run() is one committed SQLite transaction: changed rows, journal rows, the reply. All or
- *     nothing survives the death of the process; syncTo() makes it survive a power cut.
+ *  1. Each run() is one record of the log: changed rows, journal rows, the reply. All or nothing
+ *     survives the death of the process; sync() of `wal` makes it survive a power cut.
  *  2. Sequence numbers grow by one an operation, also across restarts and commits.
  *  3. An Inode object is shared by all that hold it and changed only by apply(), but for the size
  *     and times of a dirty file, which its cache file changes and the next cut writes down with a
@@ -56,27 +57,21 @@ const LAZY_A_CUT = 128;
  */
 export class LiveMeta {
   readonly state: MetaState;
-  readonly wal: WalSync;
+  /** Makes changes survive a power cut. */
+  readonly wal: GroupSync;
+  readonly #transactions: Transactions;
   readonly #db: Database.Database;
   readonly #path: string;
   readonly #sql: LiveSql;
   readonly #inodes = new InodeCache();
   readonly #lazy = new LazyTimes();
-  readonly #replies: ReplyRing;
+  #replies: ReplyRing;
   readonly #inos: InoNumbers;
-  readonly #writer = new ByteWriter(4096);
-  /** Last journal row of each inode that has one. */
-  readonly #pending = new Map<Ino, number>();
+  readonly #writer = new LiveRecordWriter();
+  readonly #index: JournalIndex;
   readonly #trim: Trim;
-  readonly #capable: Set<Ino>;
-  /** What {@link storedBytes} found. */
-  readonly #stored = new Map<Ino, number>();
-  /** What was erased since the last cut. */
-  #erased = new Erased();
   #lastSeq: number;
   #pendingBytes = 0;
-  /** Transactions committed since the start: SQLite's log grows with each. */
-  transactions = 0;
   #committedSeq: number;
   /** Last number of the newest cut, published or not. */
   #cutSeq = 0;
@@ -91,18 +86,45 @@ export class LiveMeta {
     this.#sql = prepareLive(this.#db);
     this.#replies = new ReplyRing(this.#db);
     this.#trim = new Trim(this.#db);
-    this.wal = new WalSync(`${path}-wal`);
+    this.#transactions = this.#takeUp();
+    this.#replies = new ReplyRing(this.#db);
+    this.wal = new GroupSync(() => this.#transactions.log.sync());
     const newest = (this.#sql.newestSeq.get() as [number | null])[0] ?? 0;
     this.#committedSeq = this.local('committedSeq');
     this.#lastSeq = Math.max(newest, this.#committedSeq);
     this.#inos = new InoNumbers({
       next: Math.max(this.state.inoMax(), ROOT_INO) + 1,
       reserved: this.local('reservedIno'),
-      reserve: (upTo) => this.setLocal('reservedIno', upTo),
+      reserve: (upTo) => this.#transactions.unlogged(() => this.setLocal('reservedIno', upTo)),
     });
-    this.#capable = new Set((this.#sql.capable.all(CAPABILITY) as [Ino][]).map(([ino]) => ino));
-    this.#trim.all(this.committedEpoch, this.#committedSeq);
+    this.#index = new JournalIndex(this.#db, this.state.extents);
+    this.#transactions.unlogged(() => this.#trim.all(this.committedEpoch, this.#committedSeq));
     for (const { seq, op } of this.journal()) this.#note(op, seq);
+  }
+
+  /** Begins with what a process that died left in the log: rows only, nothing is in memory yet. */
+  #takeUp(): Transactions {
+    const rows = new MetaState(this.#db);
+    return new Transactions({
+      db: this.#db,
+      path: this.#path,
+      local: (key) => this.local(key),
+      setLocal: (key, value) => this.setLocal(key, value),
+      replay: (payload) => this.#replay(rows, payload),
+    });
+  }
+
+  #replay(rows: MetaState, payload: Buffer): void {
+    const record = readLiveRecord(payload);
+    if (record.kind === 'dirty') {
+      this.#sql.putDirty.run(record.ino, record.epoch);
+      return;
+    }
+    for (const [index, { op, bytes }] of record.ops.entries()) {
+      rows.apply(op);
+      this.#sql.putJournal.run(record.firstSeq + index, bytes);
+    }
+    if (record.reply !== undefined) this.#replies.put(record.reply.unique, record.reply.result);
   }
 
   get lastSeq(): number {
@@ -117,20 +139,19 @@ export class LiveMeta {
     return this.#lastSeq - this.#committedSeq;
   }
 
+  /** Changes since the start: SQLite's log grows with them. */
+  get transactions(): number {
+    return this.#transactions.changes;
+  }
+
   /** Whether `ino` has the attribute security.capability, which a change of its content takes. */
   hasCapability(ino: Ino): boolean {
-    return this.#capable.has(ino);
+    return this.#index.hasCapability(ino);
   }
 
   /** Bytes of `ino` that are in extents. */
   storedBytes(ino: Ino): number {
-    let bytes = this.#stored.get(ino);
-    if (bytes === undefined) {
-      if (this.#stored.size >= STORED_MAX) this.#stored.clear();
-      bytes = this.state.extents.storedBytes(ino);
-      this.#stored.set(ino, bytes);
-    }
-    return bytes;
+    return this.#index.storedBytes(ino);
   }
 
   /** Bytes of the journal since the last cut; a commit has to fit in one epoch record. */
@@ -140,12 +161,12 @@ export class LiveMeta {
 
   /** Whether an operation on `ino` waits for a commit. */
   isPending(ino: Ino): boolean {
-    return (this.#pending.get(ino) ?? 0) > this.#committedSeq;
+    return (this.#index.pending.get(ino) ?? 0) > this.#committedSeq;
   }
 
   /** Whether the newest operation on `ino` is in no cut yet. */
   isBehindCut(ino: Ino): boolean {
-    return (this.#pending.get(ino) ?? 0) > this.#cutSeq;
+    return (this.#index.pending.get(ino) ?? 0) > this.#cutSeq;
   }
 
   local(key: string): number {
@@ -178,11 +199,7 @@ export class LiveMeta {
 
   /** A number no inode of this volume ever had; NO_SPACE or IO when it cannot be reserved. */
   allocateIno(): Ino {
-    try {
-      return this.#inos.next();
-    } catch (error) {
-      throw sqliteError(error, this.#path);
-    }
+    return this.#inos.next();
   }
 
   /**
@@ -194,7 +211,7 @@ export class LiveMeta {
 
   /** Forgets the answers of an earlier mount, whose request numbers begin anew. */
   forgetReplies(): void {
-    this.#replies.forget();
+    this.#transactions.unlogged(() => this.#replies.forget());
   }
 
   /**
@@ -203,73 +220,41 @@ export class LiveMeta {
    */
   run(ops: MetaOp[], request?: OpRequest, result = 0): void {
     const firstSeq = this.#lastSeq + 1;
-    this.#atomically(() => {
-      for (const op of ops) this.#applyJournaled(op);
-      if (request !== undefined) this.#replies.put(request.unique, result);
-    });
-    ops.forEach((op, index) => {
-      this.#note(op, firstSeq + index);
-    });
-  }
-
-  #applyJournaled(op: MetaOp): void {
-    this.state.apply(op);
-    this.#writer.reset();
-    encodeOp(this.#writer, op);
-    this.#sql.putJournal.run(++this.#lastSeq, this.#writer.view());
-    this.#pendingBytes += this.#writer.length;
-  }
-
-  #atomically(body: () => void): void {
-    const seqBefore = this.#lastSeq;
+    const reply = request === undefined ? undefined : { unique: request.unique, result };
+    const frame = this.#writer.ops(firstSeq, reply, ops);
     this.state.remember();
     try {
-      this.#sql.begin.run();
-      body();
-      this.#sql.commit.run();
-      this.transactions++;
+      this.#transactions.change(frame, () => {
+        for (const [index, op] of ops.entries()) {
+          this.state.apply(op);
+          this.#sql.putJournal.run(firstSeq + index, this.#writer.bytesOf(frame, index));
+        }
+        if (reply !== undefined) this.#replies.put(reply.unique, reply.result);
+      });
     } catch (error) {
-      this.#lastSeq = seqBefore;
-      if (this.#db.inTransaction) this.#sql.rollback.run();
       this.state.restore();
-      throw sqliteError(error, this.#path);
+      throw error;
     }
+    this.#lastSeq += ops.length;
+    this.#pendingBytes += frame.length;
+    for (const [index, op] of ops.entries()) this.#note(op, firstSeq + index);
   }
 
   /** Keeps the maps in step with an operation that is in the journal (invariant 2). */
   #note(op: MetaOp, seq: number): void {
-    if ('ino' in op) this.#noteInode(op.ino, seq);
-    if ('parent' in op) this.#noteInode(op.parent, seq);
-    if ('newParent' in op) this.#noteInode(op.newParent, seq);
-    this.#erased.note(op);
-    if (op.kind === 'truncate' || op.kind === 'punch' || op.kind === 'clone') {
-      this.#stored.delete(op.ino);
-    } else if (op.kind === 'setxattr' && CAPABILITY.equals(op.name)) this.#capable.add(op.ino);
-    else if (op.kind === 'removexattr' && CAPABILITY.equals(op.name)) this.#capable.delete(op.ino);
-    if (op.kind === 'reap') {
-      this.#inodes.delete(op.ino);
-      this.#lazy.delete(op.ino);
-      this.#pending.delete(op.ino);
-      this.#capable.delete(op.ino);
-      this.#stored.delete(op.ino);
-    }
-  }
-
-  #noteInode(ino: Ino, seq: number): void {
-    this.#pending.set(ino, seq);
-    this.wal.touched(ino);
+    for (const ino of this.#index.note(op, seq)) this.wal.touched(ino);
+    if (op.kind !== 'reap') return;
+    this.#inodes.delete(op.ino);
+    this.#lazy.delete(op.ino);
   }
 
   /**
    * Records that the cache file of `ino` may get data in `epoch`; before the first byte is written.
    */
   markDirty(ino: Ino, epoch: Epoch): void {
-    try {
+    this.#transactions.change(this.#writer.dirty(ino, epoch), () => {
       this.#sql.putDirty.run(ino, epoch);
-      this.transactions++;
-    } catch (error) {
-      throw sqliteError(error, this.#path);
-    }
+    });
     this.wal.touched(ino);
   }
 
@@ -293,7 +278,7 @@ export class LiveMeta {
 
   /** Says that [start, end) of `ino` is no longer what a cut before now had. */
   erase(ino: Ino, start: number, end: number): void {
-    this.#erased.add(ino, start, end);
+    this.#index.erased.add(ino, start, end);
   }
 
   dirtyInodes(): { ino: Ino; epoch: Epoch }[] {
@@ -312,20 +297,22 @@ export class LiveMeta {
   cut(grown: Inode[]): { seq: number; erased: Erased } {
     this.writeTimes(LAZY_A_CUT);
     this.grow(grown);
-    this.#erased = new Erased();
+    // The journal is read on another connection.
+    this.flush();
+    this.#index.erased = new Erased();
     this.#cutSeq = this.#lastSeq;
     this.#pendingBytes = 0;
-    return { seq: this.#lastSeq, erased: this.#erased };
+    return { seq: this.#lastSeq, erased: this.#index.erased };
   }
 
   /**
    * Takes over new extents of some files of an epoch: the part of a publish that may be repeated.
    */
   publishExtents(files: FileExtents[], erased: Erased): void {
-    this.#atomically(() => {
+    this.#transactions.unlogged(() => {
       for (const file of files) {
         if (this.state.inode(file.ino) === undefined) continue;
-        this.#stored.delete(file.ino);
+        this.#index.restored(file.ino);
         this.state.extents.replace(file.ino, erased.clip(file.ino, file.ranges));
       }
     });
@@ -333,12 +320,12 @@ export class LiveMeta {
 
   /** Ends a publish: the epoch is committed, its journal is no longer needed ({@link trim}). */
   publishDone(epoch: Epoch, seq: number): void {
-    this.#atomically(() => {
+    this.#transactions.unlogged(() => {
       this.setLocal('committedEpoch', epoch);
       this.setLocal('committedSeq', seq);
     });
     this.#committedSeq = seq;
-    this.#trim.begin({ epoch, seq, pending: this.#pending });
+    this.#trim.begin({ epoch, seq, pending: this.#index.pending });
   }
 
   /**
@@ -346,11 +333,11 @@ export class LiveMeta {
    * of each; false when nothing more is left to remove.
    */
   trim(rows: number): boolean {
-    try {
-      return this.#trim.step(rows);
-    } catch (error) {
-      throw sqliteError(error, this.#path);
-    }
+    let isLeft = false;
+    this.#transactions.unlogged(() => {
+      isLeft = this.#trim.step(rows);
+    });
+    return isLeft;
   }
 
   /**
@@ -361,28 +348,29 @@ export class LiveMeta {
    */
   rebase(committedPath: string, head: { epoch: Epoch; seq: number }): void {
     const later = [...this.journal(head.seq)];
-    this.#db.prepare('attach ? as committed').run(committedPath);
+    this.#transactions.outside(() => {
+      this.#db.prepare('attach ? as committed').run(committedPath);
+    });
     try {
-      this.#atomically(() => {
+      this.#transactions.unlogged(() => {
         for (const table of STATE_TABLES) {
           this.#db.exec(`delete from main.${table}; insert into main.${table}
             select * from committed.${table}`);
         }
         this.#inodes.clear();
         this.#lazy.clear();
-        this.#stored.clear();
         for (const { op } of later) this.state.apply(op);
         this.#trim.all(head.epoch, head.seq);
         this.setLocal('committedEpoch', head.epoch);
         this.setLocal('committedSeq', head.seq);
       });
     } finally {
-      this.#db.exec('detach committed');
+      this.#transactions.outside(() => this.#db.exec('detach committed'));
     }
     this.#committedSeq = head.seq;
     this.#lastSeq = Math.max(this.#lastSeq, head.seq);
     this.#inos.skipTo(this.state.inoMax() + 1);
-    this.#pending.clear();
+    this.#index.clear();
     for (const { seq, op } of later) this.#note(op, seq);
   }
 
@@ -399,11 +387,28 @@ export class LiveMeta {
    * thread has copied most of it by then.
    */
   checkpoint(): void {
-    this.#db.pragma('wal_checkpoint(PASSIVE)');
+    this.#transactions.outside(() => this.#db.pragma('wal_checkpoint(PASSIVE)'));
   }
 
-  async close(): Promise<void> {
-    await this.wal.close();
+  /** Lets other connections of the database see everything. NO_SPACE or IO. */
+  flush(): void {
+    this.#transactions.flush();
+  }
+
+  /** Ends in order; with `dying` as a process that is killed, for tests. */
+  async close(options: { dying: boolean } = { dying: false }): Promise<void> {
+    await this.wal.idle();
+    await this.#transactions.close(options);
     this.#db.close();
   }
+}
+
+function growOp(inode: Inode): MetaOp {
+  return {
+    kind: 'grow',
+    ino: inode.ino,
+    sizeBytes: inode.sizeBytes,
+    mtime: { sec: inode.mtimeSec, nsec: inode.mtimeNsec },
+    ctime: { sec: inode.ctimeSec, nsec: inode.ctimeNsec },
+  };
 }

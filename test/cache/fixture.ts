@@ -245,7 +245,7 @@ export class CacheRig {
   /** A new process over the same files; the old one did not end in order. */
   async crash(options: { keepClean: boolean } = { keepClean: true }): Promise<void> {
     this.cache.close();
-    await this.meta.close();
+    await this.meta.close({ dying: true });
     this.meta = new LiveMeta(join(this.folder, 'meta.sqlite'));
     this.cache = this.#openCache(options.keepClean);
   }

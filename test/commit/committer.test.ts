@@ -199,6 +199,7 @@ describe('commit()', () => {
     const wall = await held(backend, () => {
       done = committer.commit();
     });
+    rig.meta.flush();
     rig.meta.state.db.pragma('query_only = 1');
     wall.open();
     await expect.poll(() => committer.status.failure).toContain('Cannot use');

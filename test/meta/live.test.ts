@@ -25,7 +25,7 @@ function folder(): string {
 
 /** Copies a database as a crash leaves it: what is in SQLite's log counts. */
 function crashCopy(from: string, to: string): void {
-  for (const suffix of ['', '-wal']) {
+  for (const suffix of ['', '-wal', '-ops0', '-ops1']) {
     if (existsSync(from + suffix)) copyFileSync(from + suffix, to + suffix);
   }
 }
@@ -229,6 +229,7 @@ describe('run() that fails', () => {
     const first = live.allocateIno();
     for (let ino = first; ino < first + 4096 - 2; ino++) live.allocateIno();
     let last = live.allocateIno();
+    live.flush();
     live.state.db.pragma('query_only = 1');
     expect(() => {
       for (let count = 0; count < 3; count++) last = live.allocateIno();
@@ -413,6 +414,7 @@ describe('rebase()', () => {
     const { seq } = pair.live.cut([]);
     pair.publish(1, seq);
     pair.live.run([widely(made(pair.live, 'b'))]);
+    pair.live.flush();
     pair.live.state.db.pragma('query_only = 1');
     expect(() => pair.rebase()).toThrow();
     pair.live.state.db.pragma('query_only = 0');
@@ -502,6 +504,7 @@ describe('access times', () => {
     const inode = live.inode(made(live, 'a'));
     if (inode === undefined) throw new Error('the inode is gone');
     live.touch(inode, LATER);
+    live.flush();
     live.state.db.pragma('query_only = 1');
     expect(() => live.writeTimes()).not.toThrow();
     live.state.db.pragma('query_only = 0');

@@ -1,7 +1,8 @@
-import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { ROOT_INO } from '../../src/base/ids.ts';
-import { LiveMeta } from '../../src/meta/mod.ts';
+import type { LiveMeta } from '../../src/meta/mod.ts';
 import { listFolder } from '../../src/vfs/folders.ts';
+import { temporaryMeta } from '../harness/temporary-meta.ts';
 
 /** How many different hashes names have here. */
 const hashes = vi.hoisted(() => ({ count: 2 ** 30 }));
@@ -15,8 +16,7 @@ beforeEach(() => {
 });
 
 function folderWith(count: number): LiveMeta {
-  const live = new LiveMeta(':memory:');
-  onTestFinished(() => live.close());
+  const live = temporaryMeta();
   live.state.format({ uid: 0, gid: 0, time: { sec: 1, nsec: 0 } });
   for (let index = 0; index < count; index++) add(live, `f${index}`);
   return live;

@@ -1,9 +1,10 @@
-import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import type { ChunkId, Ino } from '../../src/base/ids.ts';
 import { ROOT_INO } from '../../src/base/ids.ts';
 import { untimed } from '../../src/base/pauses.ts';
-import { LiveMeta } from '../../src/meta/mod.ts';
+import type { LiveMeta } from '../../src/meta/mod.ts';
 import { Orphans } from '../../src/vfs/orphans.ts';
+import { temporaryMeta } from '../harness/temporary-meta.ts';
 
 const TIME = { sec: 1, nsec: 0 };
 let meta: LiveMeta;
@@ -11,8 +12,7 @@ let orphans: Orphans;
 let dropped: Ino[];
 
 beforeEach(() => {
-  meta = new LiveMeta(':memory:');
-  onTestFinished(() => meta.close());
+  meta = temporaryMeta();
   meta.state.format({ uid: 0, gid: 0, time: TIME });
   dropped = [];
   orphans = new Orphans({ meta, dropData: (ino) => void dropped.push(ino), timed: untimed });
@@ -67,6 +67,7 @@ test('a file of many extents is cut in steps before it goes', () => {
 test('what cannot be removed waits for the next mount', () => {
   const inos = [orphan('a', 5000), orphan('b')];
   for (const ino of inos) orphans.forget(ino, 1);
+  meta.flush();
   meta.state.db.pragma('query_only = 1');
   while (orphans.reapSome());
   meta.state.db.pragma('query_only = 0');

@@ -1,34 +1,31 @@
-import { closeSync, fdatasync, openSync } from 'node:fs';
-import { DfsError, messageOf } from '../base/errors.ts';
+import type { DfsError } from '../base/errors.ts';
 import type { Ino } from '../base/ids.ts';
 
 const TOUCHED_MAX = 50_000;
 
 /**
- * Makes committed transactions of a SQLite database in WAL mode survive a power cut, many waiters
- * with one fdatasync of the log (group commit). The log's own file is opened: closing a descriptor
- * of the database file itself would drop SQLite's POSIX locks. A failed sync is final: the kernel
- * may have dropped the pages (the "fsyncgate" of 2018).
+ * Makes changes of inodes survive a power cut, many waiters with one sync (group commit). A failed
+ * sync is final: the kernel may have dropped the pages (the "fsyncgate" of 2018).
  */
-export class WalSync {
-  readonly #path: string;
-  /** Number of the last transaction that touched an inode, for those not synced yet. */
+export class GroupSync {
+  readonly #sync: () => Promise<void>;
+  /** Number of the last change that touched an inode, for those not synced yet. */
   readonly #touched = new Map<Ino, number>();
-  #fd: number | undefined;
   #last = 0;
   #synced = 0;
-  /** The newest transaction of inodes no longer in the map. */
+  /** The newest change of inodes no longer in the map. */
   #forgotten = 0;
   #running: Promise<void> | undefined;
   #failure: DfsError | undefined;
-  /** fdatasync calls made, for tests and status. */
+  /** Syncs made, for tests and status. */
   syncCount = 0;
 
-  constructor(path: string) {
-    this.#path = path;
+  /** `sync` resolves when all that was changed before its call is on the device. */
+  constructor(sync: () => Promise<void>) {
+    this.#sync = sync;
   }
 
-  /** The transaction just committed concerns `ino`. */
+  /** What was just changed concerns `ino`. */
   touched(ino: Ino): void {
     this.#touched.set(ino, ++this.#last);
     if (this.#touched.size > TOUCHED_MAX) {
@@ -49,6 +46,11 @@ export class WalSync {
     await this.#syncTo(this.#last);
   }
 
+  /** Resolves when no sync is under way. */
+  async idle(): Promise<void> {
+    await this.#running?.catch(() => undefined);
+  }
+
   async #syncTo(target: number): Promise<void> {
     while (this.#synced < target) {
       if (this.#failure !== undefined) throw this.#failure;
@@ -61,23 +63,14 @@ export class WalSync {
 
   async #syncOnce(): Promise<void> {
     const covers = this.#last;
-    this.#fd ??= openSync(this.#path, 'r+');
-    const fd = this.#fd;
     this.syncCount++;
-    await new Promise<void>((resolve, reject) => {
-      fdatasync(fd, (error) => {
-        if (error === null) return resolve();
-        this.#failure = new DfsError('IO', `Cannot sync ${this.#path}: ${messageOf(error)}`);
-        reject(this.#failure);
-      });
-    });
+    try {
+      await this.#sync();
+    } catch (error) {
+      this.#failure = error as DfsError;
+      throw error;
+    }
     this.#synced = covers;
     if (covers === this.#last) this.#touched.clear();
-  }
-
-  async close(): Promise<void> {
-    await this.#running?.catch(() => undefined);
-    if (this.#fd !== undefined) closeSync(this.#fd);
-    this.#fd = undefined;
   }
 }

@@ -1,0 +1,73 @@
+import type Database from 'better-sqlite3';
+import type { Ino } from '../base/ids.ts';
+import { Erased } from './erased.ts';
+import type { ExtentTable } from './extent-table.ts';
+import type { MetaOp } from './ops.ts';
+
+const CAPABILITY = Buffer.from('security.capability');
+const STORED_MAX = 10_000;
+
+/** What is kept in memory of the journal and of rows that are asked for at every write or stat. */
+export class JournalIndex {
+  /** Last journal row of each inode that has one. */
+  readonly pending: Map<Ino, number> = new Map();
+  readonly #extents: ExtentTable;
+  readonly #capable: Set<Ino>;
+  /** What {@link storedBytes} found. */
+  readonly #stored = new Map<Ino, number>();
+  /** What was erased since the last cut. */
+  erased: Erased = new Erased();
+
+  constructor(db: Database.Database, extents: ExtentTable) {
+    this.#extents = extents;
+    const capable = db.prepare('select ino from xattr where name = ?').raw().all(CAPABILITY);
+    this.#capable = new Set((capable as [Ino][]).map(([ino]) => ino));
+  }
+
+  /** Whether `ino` has the attribute security.capability, which a change of its content takes. */
+  hasCapability(ino: Ino): boolean {
+    return this.#capable.has(ino);
+  }
+
+  /** Bytes of `ino` that are in extents. */
+  storedBytes(ino: Ino): number {
+    let bytes = this.#stored.get(ino);
+    if (bytes === undefined) {
+      if (this.#stored.size >= STORED_MAX) this.#stored.clear();
+      bytes = this.#extents.storedBytes(ino);
+      this.#stored.set(ino, bytes);
+    }
+    return bytes;
+  }
+
+  /** The extents of `ino` change. */
+  restored(ino: Ino): void {
+    this.#stored.delete(ino);
+  }
+
+  /** Keeps in step with an operation that is in the journal; the inodes it concerns. */
+  note(op: MetaOp, seq: number): Ino[] {
+    const inodes: Ino[] = [];
+    if ('ino' in op) inodes.push(op.ino);
+    if ('parent' in op) inodes.push(op.parent);
+    if ('newParent' in op) inodes.push(op.newParent);
+    for (const ino of inodes) this.pending.set(ino, seq);
+    this.erased.note(op);
+    if (op.kind === 'truncate' || op.kind === 'punch' || op.kind === 'clone') {
+      this.#stored.delete(op.ino);
+    } else if (op.kind === 'setxattr' && CAPABILITY.equals(op.name)) this.#capable.add(op.ino);
+    else if (op.kind === 'removexattr' && CAPABILITY.equals(op.name)) this.#capable.delete(op.ino);
+    else if (op.kind === 'reap') {
+      this.pending.delete(op.ino);
+      this.#capable.delete(op.ino);
+      this.#stored.delete(op.ino);
+    }
+    return inodes;
+  }
+
+  /** The state was made anew, and the journal with it. */
+  clear(): void {
+    this.pending.clear();
+    this.#stored.clear();
+  }
+}

@@ -1,0 +1,91 @@
+import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { DfsError } from '../base/errors.ts';
+import type { Epoch, Ino } from '../base/ids.ts';
+import { FRAME_HEADER } from './log-file.ts';
+import type { MetaOp } from './ops.ts';
+import { decodeOp, encodeOp } from './ops-codec.ts';
+
+/** First byte of a record's payload. docs/formats/write-ahead-log.md */
+const OPS = 1;
+const DIRTY = 2;
+
+/** A change of the live metadata, as its log has it. */
+export type LiveRecord =
+  | {
+      kind: 'ops';
+      /** Journal number of the first operation; the others follow. */
+      firstSeq: number;
+      /** The answer to the request behind it. */
+      reply: { unique: number; result: number } | undefined;
+      /** Each operation with its bytes. */
+      ops: { op: MetaOp; bytes: Buffer }[];
+    }
+  | { kind: 'dirty'; ino: Ino; epoch: Epoch };
+
+/** Makes frames for {@link Transactions.change}, one at a time in the same memory. */
+export class LiveRecordWriter {
+  readonly #out = new ByteWriter(4096);
+  /** Where the operations of the last frame begin and end. */
+  #ends: number[] = [];
+
+  ops(
+    firstSeq: number,
+    reply: { unique: number; result: number } | undefined,
+    ops: MetaOp[],
+  ): Buffer {
+    const out = this.#out;
+    out.reset();
+    out
+      .raw(FRAME_HEADER)
+      .u8(OPS)
+      .u53(firstSeq)
+      .u8(reply === undefined ? 0 : 1);
+    if (reply !== undefined) out.u53(reply.unique).i53(reply.result);
+    out.u32(ops.length);
+    this.#ends = [out.length];
+    for (const op of ops) {
+      encodeOp(out, op);
+      this.#ends.push(out.length);
+    }
+    return out.view();
+  }
+
+  /** The bytes of operation `index` in the frame that ops() has just made, a view. */
+  bytesOf(frame: Buffer, index: number): Buffer {
+    return frame.subarray(this.#ends[index], this.#ends[index + 1]);
+  }
+
+  dirty(ino: Ino, epoch: Epoch): Buffer {
+    this.#out.reset();
+    this.#out.raw(FRAME_HEADER).u8(DIRTY).u53(ino).u53(epoch);
+    return this.#out.view();
+  }
+}
+
+/** Reads a payload; throws CORRUPT for what {@link LiveRecordWriter} cannot have written. */
+export function readLiveRecord(payload: Buffer): LiveRecord {
+  const from = new ByteReader(payload, 'a record of the write-ahead log');
+  const kind = from.u8();
+  if (kind === DIRTY) {
+    const record = { kind: 'dirty', ino: from.u53() as Ino, epoch: from.u53() as Epoch } as const;
+    from.end();
+    return record;
+  }
+  if (kind !== OPS) throw unknown(`kind ${kind}`);
+  const firstSeq = from.u53();
+  const flag = from.u8();
+  if (flag > 1) throw unknown(`flag ${flag}`);
+  const reply = flag === 1 ? { unique: from.u53(), result: from.i53() } : undefined;
+  const ops: { op: MetaOp; bytes: Buffer }[] = [];
+  for (let left = from.u32(); left > 0; left--) {
+    const start = from.offset;
+    const op = decodeOp(from);
+    ops.push({ op, bytes: payload.subarray(start, from.offset) });
+  }
+  from.end();
+  return { kind: 'ops', firstSeq, reply, ops };
+}
+
+function unknown(what: string): DfsError {
+  return new DfsError('CORRUPT', `Cannot read a record of the write-ahead log: unknown ${what}`);
+}
