@@ -1,5 +1,6 @@
 import { fdatasync, ftruncateSync, readSync, unlink, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
+import { timestamp } from '../base/clock.ts';
 import { ENOSPC, type NegativeErrno } from '../base/errno.ts';
 import { assert, DfsError, messageOf } from '../base/errors.ts';
 import type { Epoch, Ino } from '../base/ids.ts';
@@ -259,9 +260,9 @@ export class FileCache implements CutSource {
       inode.sizeBytes = end;
       inode.blocks = blocksOf(end);
     }
-    const now = Date.now();
-    inode.mtimeSec = Math.floor(now / 1000);
-    inode.mtimeNsec = (now % 1000) * 1_000_000;
+    const { sec, nsec } = timestamp();
+    inode.mtimeSec = sec;
+    inode.mtimeNsec = nsec;
     inode.ctimeSec = inode.mtimeSec;
     inode.ctimeNsec = inode.mtimeNsec;
     this.#files.noteGrown(file);

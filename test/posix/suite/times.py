@@ -257,6 +257,32 @@ def the_time_of_birth_never_changes(t):
     t.expect("a later one", Statx("new").btime > status.btime)
 
 
+def distinguishes(kind):
+    """Whether the kernel gives a native file system times that tell all changes apart."""
+    version = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2])
+    return kind == "fuse" or version >= (6, 13)
+
+
+@case
+def a_change_after_a_look_has_another_time(t):
+    """Even within the same tick of the clock: Linux has it so since 6.13."""
+    if not distinguishes(t.kind):
+        return
+    fd = os.open("f", os.O_RDWR | os.O_CREAT)
+    missed = {"write": 0, "chmod": 0, "name": 0}
+    for index in range(300):
+        before = os.fstat(fd).st_mtime_ns
+        os.pwrite(fd, b"x", 0)
+        missed["write"] += os.fstat(fd).st_mtime_ns <= before
+        before = os.fstat(fd).st_ctime_ns
+        os.fchmod(fd, 0o600 + index % 2)
+        missed["chmod"] += os.fstat(fd).st_ctime_ns <= before
+        before = os.stat(".").st_mtime_ns
+        os.mkdir(f"d{index}")
+        missed["name"] += os.stat(".").st_mtime_ns <= before
+    t.equal("changes that cannot be seen", missed, {"write": 0, "chmod": 0, "name": 0})
+
+
 @case
 def what_fails_updates_nothing(t):
     make_folder("d", 0o755, OWNER)
