@@ -20,11 +20,12 @@ import { Descriptors } from './descriptors.ts';
 import { Evictor } from './evictor.ts';
 import { CacheLayout } from './layout.ts';
 import { allocatedRanges } from './ranges.ts';
+import { Shrinker } from './shrinker.ts';
 
 /** Files the cache keeps in memory at most, unless more of them are dirty. */
 const FILES_IN_MEMORY_MAX = 8192;
 /** To free more than this of a device takes long: it is done on another thread. */
-const FREED_AT_ONCE_BYTES_MAX: number = 4 * MIB;
+export const FREED_AT_ONCE_BYTES_MAX: number = 4 * MIB;
 /** A write gives row and cache file times this close; farther apart, the file was written later. */
 const CLOCKS_APART_MS = 20;
 
@@ -35,6 +36,7 @@ const CLOCKS_APART_MS = 20;
 export class CacheFiles {
   readonly layout: CacheLayout;
   readonly descriptors: Descriptors = new Descriptors();
+  readonly shrinker: Shrinker = new Shrinker(this.descriptors);
   readonly evictor: Evictor;
   readonly #meta: LiveMeta;
   readonly #files = new Map<Ino, CachedFile>();

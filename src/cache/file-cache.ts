@@ -8,7 +8,7 @@ import { BLOCK_BYTES } from '../base/limits.ts';
 import type { Timed } from '../base/pauses.ts';
 import type { CapturedRange, CutSource, FrozenFile } from '../commit/mod.ts';
 import { blocksOf, type Inode, type LiveMeta } from '../meta/mod.ts';
-import { CacheFiles } from './cache-files.ts';
+import { CacheFiles, FREED_AT_ONCE_BYTES_MAX } from './cache-files.ts';
 import { blockCeil, blockFloor, type CachedFile } from './cached-file.ts';
 import { Cut } from './cut.ts';
 import { type Fetch, Fetcher } from './fetcher.ts';
@@ -296,12 +296,17 @@ export class FileCache implements CutSource {
       this.#files.removeRange(file, 0, Number.MAX_SAFE_INTEGER);
       return undefined;
     }
+    const before = file.cachedBytes;
     if (size < inode.sizeBytes) {
       this.#cut.save(file, blockFloor(size), blockCeil(inode.sizeBytes));
       this.#files.removeRange(file, blockCeil(size), Number.MAX_SAFE_INTEGER);
     }
     const fd = this.#files.existing(file);
-    if (fd !== undefined) ftruncateSync(fd, size);
+    if (fd === undefined) return undefined;
+    if (before - file.cachedBytes > FREED_AT_ONCE_BYTES_MAX) {
+      return this.#files.shrinker.shrink(file, fd, size);
+    }
+    ftruncateSync(fd, size);
     return undefined;
   }
 
@@ -365,6 +370,10 @@ export class FileCache implements CutSource {
     this.#markDirty(file);
     this.#files.restoreMtime(file);
     this.#files.addDirty(file, start, to);
+  }
+
+  get resizing(): Promise<void> | undefined {
+    return this.#files.shrinker.running;
   }
 
   get grownFiles(): number {

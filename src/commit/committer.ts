@@ -218,6 +218,10 @@ export class Committer {
     if (meta.pendingOps === 0 && cache.dirtyBytes === 0) return meta.committedEpoch;
     const startedMs = performance.now();
     await this.#settle();
+    for (let busy = cache.resizing; busy !== undefined; busy = cache.resizing) {
+      await busy;
+      await nextTurn(); // Those who waited for it as well go first.
+    }
     const epoch = this.#nextEpoch;
     const cutTimeMs = Date.now();
     const cutMs = performance.now();

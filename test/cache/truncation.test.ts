@@ -99,6 +99,41 @@ describe('what frees much space', () => {
     },
   );
 
+  test.each(['dirty', 'clean', 'frozen'] as const)(
+    'cuts a long end off a %s file on another thread, while others wait for it',
+    async (state) => {
+      const on = rigOf();
+      const { ino } = on.file();
+      const content = bytesOf(1, LARGE);
+      await on.write(ino, 0, content);
+      if (state === 'clean') await on.commit();
+      const cut = state === 'frozen' ? on.cut() : undefined;
+      const size = BLOCK + 100;
+      const waiting = on.cache.resize(on.inode(ino), size);
+      expect(waiting).toBeInstanceOf(Promise);
+      expect(on.cache.resizing).toBeDefined();
+      const written = on.write(ino, 3 * BLOCK, Buffer.from('later'));
+      const read = on.read(ino, 2 * BLOCK, 10);
+      await waiting;
+      await on.truncate(ino, size);
+      await written;
+      await read;
+      expect(on.cache.resizing).toBeUndefined();
+      const expected = Buffer.alloc(3 * BLOCK + 5);
+      content.copy(expected, 0, 0, size);
+      expected.write('later', 3 * BLOCK);
+      expect((await on.content(ino)).equals(expected)).toBe(true);
+      if (cut !== undefined) {
+        const files: FileExtents[] = [];
+        for (const part of batchesOf(segmentsOf(cut.frozen))) files.push(...(await on.store(part)));
+        expect(on.contentOf(files, ino, LARGE).equals(content)).toBe(true);
+        on.publish(cut, files);
+      }
+      await on.commit();
+      expect((await on.content(ino)).equals(expected)).toBe(true);
+    },
+  );
+
   test('removes a large file by another name', async () => {
     const on = rigOf();
     const { ino } = on.file();

@@ -257,4 +257,18 @@ describe('close()', () => {
     expect(await first).toBe(1);
     await expect(second).rejects.toMatchObject({ code: 'CLOSED' });
   });
+
+  test('waits with the cut for a file that is being cut', async () => {
+    const { rig, committer } = setUp();
+    const { ino } = rig.file();
+    await rig.write(ino, 0, bytesOf(1, 6 * 2 ** 20));
+    const truncated = rig.truncate(ino, BLOCK);
+    expect(rig.cache.resizing).toBeDefined();
+    await committer.commit();
+    await truncated;
+    expect(rig.meta.state.inode(ino)?.sizeBytes).toBe(BLOCK);
+    expect(rig.meta.pendingOps).toBe(0);
+    expect(rig.cache.dirtyBytes).toBe(0);
+    expect((await rig.content(ino)).equals(bytesOf(1, BLOCK))).toBe(true);
+  });
 });
