@@ -118,10 +118,14 @@ export class CacheFiles {
     unlinkSync(path);
   }
 
+  /** An inode was just made: it has no cache file, and nobody needs to look for one. */
+  fresh(inode: Inode): void {
+    this.descriptors.isAbsent(this.layout.file(inode.ino));
+    this.#keep(new CachedFile(inode));
+  }
+
   #loadFile(inode: Inode): CachedFile {
-    if (this.#files.size >= this.#trimAt) this.#trimMemory();
     const file = new CachedFile(inode);
-    file.lastUsed = ++this.#tick;
     const fd = this.descriptors.existing(this.path(file));
     if (fd !== undefined) {
       for (const { start, end } of allocatedRanges(fd)) {
@@ -129,9 +133,15 @@ export class CacheFiles {
         file.allocated.add(blockFloor(start), blockCeil(end));
       }
     }
+    return this.#keep(file);
+  }
+
+  #keep(file: CachedFile): CachedFile {
+    if (this.#files.size >= this.#trimAt) this.#trimMemory();
+    file.lastUsed = ++this.#tick;
     this.evictor.loaded(file);
-    this.#meta.pin(inode);
-    this.#files.set(inode.ino, file);
+    this.#meta.pin(file.inode);
+    this.#files.set(file.ino, file);
     return file;
   }
 

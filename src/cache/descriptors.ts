@@ -39,6 +39,11 @@ export class Descriptors {
     }
   }
 
+  /** `path` names no file, as its owner knows. */
+  isAbsent(path: string): void {
+    this.#absent = path;
+  }
+
   /** The descriptor of `path`, which is made when missing. */
   created(path: string): { fd: number; isNew: boolean } {
     const known = this.#absent === path ? undefined : this.existing(path);

@@ -118,6 +118,11 @@ export class FileCache implements CutSource {
     this.#files.open(options);
   }
 
+  /** Takes note of an inode that was just made. */
+  fresh(inode: Inode): void {
+    this.#files.fresh(inode);
+  }
+
   /** Reads as {@link Vfs.read} does. */
   read(
     inode: Inode,

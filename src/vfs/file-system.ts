@@ -226,7 +226,10 @@ export class FileSystem implements Vfs {
       known === undefined
         ? this.#names.create(context, { parent, name, mode, rdev: 0 }, { isNew: true })
         : this.#names.told(known.ino);
-    return typeof attr === 'number' ? attr : { attr, open: this.#opened() };
+    if (typeof attr === 'number') return attr;
+    const inode = done || known !== undefined ? undefined : this.#meta.inode(attr.ino);
+    if (inode !== undefined) this.#cache.fresh(inode);
+    return { attr, open: this.#opened() };
   }
 
   tmpfile(
