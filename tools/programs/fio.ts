@@ -1,3 +1,4 @@
+import { DfsError } from '../../src/base/errors.ts';
 import { withKills } from './kills.ts';
 import type { Ground, Program } from './program.ts';
 import { words } from './words.ts';
@@ -13,8 +14,7 @@ interface Job {
 }
 
 const COMMON: readonly string[] = words(`
-  verify=crc32c do_verify=1 verify_fatal=1 randrepeat=1 group_reporting fallocate=none
-   exitall_on_error=1
+  verify=crc32c do_verify=1 verify_fatal=1 randrepeat=1 group_reporting exitall_on_error=1
 `);
 const JOBS: readonly Job[] = [
   { name: 'stream', flags: 'rw=write bs=256k ioengine=psync' },
@@ -25,6 +25,8 @@ const JOBS: readonly Job[] = [
     name: 'libaio',
     flags: 'rw=randwrite bsrange=4k-128k ioengine=libaio direct=1 iodepth=16',
   },
+  { name: 'allocated', flags: 'rw=randwrite bs=12k ioengine=psync fallocate=native' },
+  { name: 'kept', flags: 'rw=write bs=16k ioengine=psync fallocate=keep fdatasync=32' },
   {
     name: 'io_uring',
     flags: 'rw=randwrite bsrange=4k-64k ioengine=io_uring direct=1 iodepth=16',
@@ -63,11 +65,14 @@ const JOBS: readonly Job[] = [
 async function fio(ground: Ground, job: Job, more: readonly string[]): Promise<void> {
   const size = ground.quick ? '8m' : '64m';
   const flags = [`name=${job.name}`, `directory=${ground.folder}`, `size=${size}`];
-  const all = [...flags, ...COMMON, ...words(job.flags), ...more];
-  await ground.run(
-    'fio',
-    all.map((flag) => `--${flag}`),
-  );
+  const all = [...flags, ...COMMON, 'fallocate=none', ...words(job.flags), ...more];
+  const args = all.map((flag) => `--${flag}`);
+  const { status, output, errors } = await ground.run('fio', args, { anyStatus: true });
+  if (status === 0) return;
+  const lines = `${errors}\n${output}`.split('\n');
+  const said = lines.filter((line) => /fio:|verify|err=/.test(line)).slice(0, 6);
+  const state = `it ended with ${status}: ${said.join('\n  ')}`;
+  throw new DfsError('IO', `fio ${all.join(' ')}: ${state}`);
 }
 
 /** fio: every engine and mix writes what it can verify, at once, after a mount, and from disks. */

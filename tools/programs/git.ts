@@ -9,8 +9,8 @@ export const GIT: Program = {
   packages: { git: 'git' },
   async run(ground) {
     const { folder, scratch, repository, quick } = ground;
-    const commits = quick ? 12 : 60;
-    const project = existsSync(join(repository, '.git')) ? [repository] : [];
+    const commits = quick ? 9 : 60;
+    const project = !quick && existsSync(join(repository, '.git')) ? [repository] : [];
     const day = (at: string): Promise<string> =>
       ground.script('git.sh', [at, String(commits), ...project]);
     const found = await day(folder);

@@ -1,4 +1,5 @@
 import { DfsError } from '../../src/base/errors.ts';
+import { withKills } from './kills.ts';
 import type { Ended } from './processes.ts';
 import type { Ground, Program } from './program.ts';
 import { words } from './words.ts';
@@ -74,12 +75,14 @@ export const STRESS: Program = {
       else if (ended.status === 0 || ended.status === 4) skipped.push(name);
       else failed.push(`${name} ended with ${ended.status}: ${saidOf(ended)}`);
     }
-    const all = await stress(ground, { folder, names: TOGETHER, seconds: 4 * seconds, workers: 1 });
+    const together = stress(ground, { folder, names: TOGETHER, seconds: 5 * seconds, workers: 1 });
+    const kills = await withKills(ground, together, { everyMs: 2500, most: 3 });
+    const all = await together;
     if (all.status !== 0) failed.push(`all together ended with ${all.status}: ${saidOf(all)}`);
     if (failed.length > 0) {
       throw new DfsError('IO', `${failed.length} stressors failed:\n  ${failed.join('\n  ')}`);
     }
-    const counts = `${good} stressors verified, ${TOGETHER.length} of them together as well`;
+    const counts = `${good} stressors verified, ${TOGETHER.length} of them together while ${kills} daemons died`;
     const not = skipped.length === 0 ? '' : `; not on FUSE: ${skipped.join(', ')}`;
     const both = same.length === 0 ? '' : `; neither natively: ${same.join(', ')}`;
     return `${counts}${not}${both}`;
