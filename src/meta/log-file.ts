@@ -13,6 +13,7 @@ import { DfsError, messageOf } from '../base/errors.ts';
 import { MIB } from '../base/limits.ts';
 
 const MAGIC = 0x4c53_4644; // "DFSL"
+const VERSION = 1;
 const HEADER_BYTES = 40;
 const CHECKSUM_BYTES = 16;
 /** Bytes a file has from its start, so that appending changes no metadata of its file system. */
@@ -28,7 +29,7 @@ export interface LogRecord {
  * One file of a {@link WriteAheadLog}: records one after the other, over what an earlier use of the
  * file left. docs/formats/write-ahead-log.md
  *
- * A record: magic u32, payload length u32, salt u32, zero u32, number u53, checksum 16 bytes (BLAKE3
+ * A record: magic u32, payload length u32, salt u32, version u16, zero u16, number u53, checksum 16 bytes (BLAKE3
  * of the 24 bytes before it and the payload), payload. Numbers go up by one, so the first record
  * that does not fit ends the file's content.
  */
@@ -150,7 +151,8 @@ function seal(frame: Buffer, number: number, salt: number): void {
   frame.writeUInt32LE(MAGIC, 0);
   frame.writeUInt32LE(frame.length - HEADER_BYTES, 4);
   frame.writeUInt32LE(salt, 8);
-  frame.writeUInt32LE(0, 12);
+  frame.writeUInt16LE(VERSION, 12);
+  frame.writeUInt16LE(0, 14);
   frame.writeBigUInt64LE(BigInt(number), 16);
   checksumOf(frame).copy(frame, 24);
 }
@@ -164,11 +166,16 @@ function checksumOf(frame: Buffer): Buffer {
 function recordAt(bytes: Buffer, at: number, salt: number): LogRecord | undefined {
   if (at + HEADER_BYTES > bytes.length) return undefined;
   if (bytes.readUInt32LE(at) !== MAGIC || bytes.readUInt32LE(at + 8) !== salt) return undefined;
-  if (bytes.readUInt32LE(at + 12) !== 0) return undefined;
   const length = bytes.readUInt32LE(at + 4);
   if (at + HEADER_BYTES + length > bytes.length) return undefined;
   const frame = bytes.subarray(at, at + HEADER_BYTES + length);
   const stored = Buffer.from(frame.subarray(24, HEADER_BYTES));
   if (!checksumOf(frame).equals(stored)) return undefined;
+  const version = frame.readUInt16LE(12);
+  if (version > VERSION) {
+    const state = `it has version ${version}, this program knows ${VERSION}`;
+    throw new DfsError('NEWER_FORMAT', `Cannot read the write-ahead log: ${state}`);
+  }
+  if (version !== VERSION || frame.readUInt16LE(14) !== 0) return undefined;
   return { number: Number(frame.readBigUInt64LE(16)), payload: frame.subarray(HEADER_BYTES) };
 }

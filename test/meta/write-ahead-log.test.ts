@@ -8,6 +8,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { blake3 } from '@napi-rs/blake-hash';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type Epoch, type Ino, ROOT_INO } from '../../src/base/ids.ts';
 import { LOG_FILE_BYTES } from '../../src/meta/log-file.ts';
@@ -178,6 +179,23 @@ describe('a damaged log', () => {
     writeFileSync(`${copy}-ops1`, Buffer.concat([log.subarray(second), Buffer.alloc(second)]));
     expect(await bench.namesAt(copy)).toEqual([]);
   });
+});
+
+test('a record of a newer version is NEWER_FORMAT, and nothing is carried out', () => {
+  const bench = new Bench();
+  bench.live.flush();
+  const copy = bench.place();
+  bench.copy(copy, DATABASE);
+  bench.make('a');
+  const log = readFileSync(`${bench.path}-ops0`);
+  const end = endOf(log);
+  log.writeUInt16LE(2, 12);
+  log.fill(0, 24, 40);
+  const first = 40 + log.readUInt32LE(4);
+  blake3(log.subarray(0, first)).copy(log, 24, 0, 16);
+  expect(end).toBeGreaterThanOrEqual(first);
+  writeFileSync(`${copy}-ops0`, log);
+  expect(() => new LiveMeta(copy)).toThrow(expect.objectContaining({ code: 'NEWER_FORMAT' }));
 });
 
 describe('a change that fails', () => {
