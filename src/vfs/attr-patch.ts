@@ -1,5 +1,12 @@
-import { type AttrPatch, type Inode, isFolder, S_IFMT, S_ISGID, S_ISUID } from '../meta/mod.ts';
-import { now } from './clock.ts';
+import {
+  type AttrPatch,
+  type Inode,
+  isFolder,
+  S_IFMT,
+  S_ISGID,
+  S_ISUID,
+  type Time,
+} from '../meta/mod.ts';
 import type { AttrChange } from './vfs-interface.ts';
 
 const S_IXGRP = 0o010;
@@ -14,13 +21,13 @@ function withoutPrivileges(mode: number, isStranger: () => boolean): number {
 }
 
 /**
- * The fields of an inode that a change asks for, with what POSIX has it clear besides. `isStranger`
- * says whether the caller is neither root nor in the group of the inode.
+ * The fields of an inode that a change asks for, with what POSIX has it clear besides. `time` is
+ * 'now'; `isStranger` says whether the caller is neither root nor in the group of the inode.
  */
 export function patchOf(
   inode: Inode,
   change: AttrChange,
-  isStranger: () => boolean = () => false,
+  { time, isStranger }: { time: Time; isStranger: () => boolean },
 ): AttrPatch {
   const patch: AttrPatch = {};
   if (change.mode !== undefined) patch.mode = (inode.mode & S_IFMT) | (change.mode & 0o7777);
@@ -31,7 +38,7 @@ export function patchOf(
     const mode = withoutPrivileges(patch.mode ?? inode.mode, isStranger);
     if (mode !== inode.mode) patch.mode = mode;
   }
-  if (change.atime !== undefined) patch.atime = change.atime === 'now' ? now() : change.atime;
-  if (change.mtime !== undefined) patch.mtime = change.mtime === 'now' ? now() : change.mtime;
+  if (change.atime !== undefined) patch.atime = change.atime === 'now' ? time : change.atime;
+  if (change.mtime !== undefined) patch.mtime = change.mtime === 'now' ? time : change.mtime;
   return patch;
 }

@@ -87,7 +87,7 @@ export class Attributes {
     const { sizeBytes } = change;
     if (sizeBytes !== undefined) ops.push({ kind: 'truncate', ino, sizeBytes, time });
     const isStranger = (): boolean => context.uid !== 0 && !isInGroup(context, inode.gid);
-    const patch = patchOf(inode, change, isStranger);
+    const patch = patchOf(inode, change, { time, isStranger });
     if (Object.keys(patch).length > 0) ops.push({ kind: 'setattr', ino, change: patch, time });
     ops.push(...this.#besides(inode, change, patch, time));
     return ops;

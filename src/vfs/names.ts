@@ -11,7 +11,7 @@ import {
 } from '../base/errno.ts';
 import type { Ino } from '../base/ids.ts';
 import { NAME_BYTES_MAX, NLINK_MAX } from '../base/limits.ts';
-import { type Inode, type LiveMeta, type MetaOp, S_IFDIR, S_IFMT } from '../meta/mod.ts';
+import { type Inode, type LiveMeta, type MetaOp, S_IFDIR } from '../meta/mod.ts';
 import type { Changes } from './changes.ts';
 import { now } from './clock.ts';
 import { aclOps, inherit } from './new-inode.ts';
@@ -74,8 +74,6 @@ export class Names {
     const isTaken =
       options.isNew !== true && this.#meta.state.lookup(wanted.parent, wanted.name) !== undefined;
     if (isTaken) return -EEXIST;
-    const isFolderWanted = (wanted.mode & S_IFMT) === S_IFDIR;
-    if (isFolderWanted && folder.nlink >= NLINK_MAX) return -EMLINK;
     const ino = this.#changes.allocateIno() as Ino;
     if (ino < 0) return ino;
     const time = now();
