@@ -209,6 +209,7 @@ export class CacheFiles {
 
   /** Blocks [start, end) are no longer part of the file. */
   removeRange(file: CachedFile, start: number, end: number): void {
+    file.losses++;
     file.frozen?.left.remove(start, end);
     this.dirtyBytes -= file.dirty.remove(start, end);
     file.present.remove(start, end);

@@ -44,6 +44,8 @@ export class CachedFile {
   /** Size or times in memory are newer than the row. */
   grown = false;
   lastUsed = 0;
+  /** How often blocks have ceased to be present: whoever reads meanwhile may have read zeros. */
+  losses = 0;
   deleted = false;
 
   constructor(inode: Inode) {

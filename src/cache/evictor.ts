@@ -217,6 +217,7 @@ export class Evictor {
       const freed = file.cachedBytes;
       this.#options.forget(file);
       this.#unlink(file.ino);
+      file.losses++;
       file.present.clear();
       file.allocated.clear();
       return { freed, isMore: false };
@@ -241,6 +242,7 @@ export class Evictor {
       if (clean.start < clean.end) {
         const bytes = Math.min(clean.end - clean.start, FREE_BYTES_A_TURN - freed);
         at = clean.start + bytes;
+        file.losses++;
         punchHole(fd, clean.start, bytes);
         file.present.remove(clean.start, at);
         const gone = file.allocated.remove(clean.start, at);

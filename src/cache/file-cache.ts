@@ -1,4 +1,4 @@
-import { fdatasync, ftruncateSync, readSync, unlink, writeSync } from 'node:fs';
+import { fdatasync, ftruncateSync, unlink, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { timestamp } from '../base/clock.ts';
 import { ENOSPC, type NegativeErrno } from '../base/errno.ts';
@@ -13,6 +13,7 @@ import { blockCeil, blockFloor, type CachedFile } from './cached-file.ts';
 import { Cut } from './cut.ts';
 import { type Fetch, Fetcher } from './fetcher.ts';
 import { Holes } from './holes.ts';
+import { Reader, type Resident } from './reader.ts';
 
 const syncData = promisify(fdatasync);
 
@@ -25,6 +26,8 @@ export interface FileCacheOptions {
   /** Asks for a commit because dirty data fills the cache; rejects when it failed. */
   relieve: () => Promise<void>;
   timed?: Timed;
+  /** What reads without waiting; for tests. */
+  resident?: Resident | undefined;
 }
 
 /** Bytes read, written and fetched since the start; reads that needed no fetch, and those that did. */
@@ -35,6 +38,8 @@ export interface CacheCounters {
   fetchedBytes: number;
   hits: number;
   misses: number;
+  /** Hits that waited for the cache device: the kernel did not have them in memory. */
+  deviceReads: number;
 }
 
 /** Times an operation waits for its blocks, when others take them away again. */
@@ -62,13 +67,11 @@ export class FileCache implements CutSource {
   readonly #meta: LiveMeta;
   readonly #files: CacheFiles;
   readonly #fetcher: Fetcher;
+  readonly #reader: Reader;
   readonly #cut: Cut;
   /** Where files have data and where not; erases ranges. */
   readonly holes: Holes;
   #openEpoch = 1 as Epoch;
-  #readBytes = 0;
-  #hits = 0;
-  #misses = 0;
   #writtenBytes = 0;
 
   constructor(options: FileCacheOptions) {
@@ -76,6 +79,8 @@ export class FileCache implements CutSource {
     this.#meta = options.meta;
     this.#files = new CacheFiles(options);
     this.#fetcher = new Fetcher(this.#files, options.meta, options.fetch);
+    const { meta, resident } = options;
+    this.#reader = new Reader({ files: this.#files, fetcher: this.#fetcher, meta, resident });
     this.#cut = new Cut(this.#files);
     this.holes = new Holes({
       files: this.#files,
@@ -108,8 +113,9 @@ export class FileCache implements CutSource {
 
   get counters(): CacheCounters {
     const { fetches, fetchedBytes } = this.#fetcher;
-    const bytes = { readBytes: this.#readBytes, writtenBytes: this.#writtenBytes };
-    return { ...bytes, fetches, fetchedBytes, hits: this.#hits, misses: this.#misses };
+    const { readBytes, hits, misses, deviceReads } = this.#reader;
+    const writtenBytes = this.#writtenBytes;
+    return { readBytes, writtenBytes, fetches, fetchedBytes, hits, misses, deviceReads };
   }
 
   /** Takes up what an earlier process left: see {@link CacheFiles.open}. */
@@ -131,50 +137,7 @@ export class FileCache implements CutSource {
     into: Buffer,
     at: number,
   ): number | Promise<Buffer | NegativeErrno> {
-    const end = Math.min(offset + length, inode.sizeBytes);
-    if (end <= offset) return 0;
-    const file = this.#files.load(inode);
-    const waiting = this.#fetcher.ensure(file, blockFloor(offset), blockCeil(end));
-    if (waiting !== undefined) {
-      this.#misses++;
-      return this.#readLater(file.ino, offset, length, waiting);
-    }
-    this.#hits++;
-    return this.#readPresent(file, offset, into.subarray(at, at + end - offset));
-  }
-
-  /**
-   * Nothing of before an await is used after it: the file may have been cut, evicted or deleted.
-   */
-  async #readLater(
-    ino: Ino,
-    offset: number,
-    length: number,
-    waiting: Promise<void>,
-  ): Promise<Buffer | NegativeErrno> {
-    let pending: Promise<void> | undefined = waiting;
-    for (let tries = 0; tries < TRIES; tries++) {
-      await pending;
-      const inode = this.#meta.inode(ino);
-      const end = Math.min(offset + length, inode?.sizeBytes ?? 0);
-      if (inode === undefined || end <= offset) return Buffer.alloc(0);
-      const file = this.#files.load(inode);
-      pending = this.#fetcher.ensure(file, blockFloor(offset), blockCeil(end));
-      if (pending !== undefined) continue;
-      const buffer = Buffer.allocUnsafe(end - offset);
-      this.#readPresent(file, offset, buffer);
-      return buffer;
-    }
-    throw new DfsError('TIMEOUT', `Cannot read inode ${ino}: its blocks are evicted at once`);
-  }
-
-  #readPresent(file: CachedFile, offset: number, into: Buffer): number {
-    const fd = this.#files.existing(file);
-    const count = fd === undefined ? 0 : readSync(fd, into, 0, into.length, offset);
-    // No cache file, or one that ends early: the rest is a hole.
-    if (count < into.length) into.fill(0, count);
-    this.#readBytes += into.length;
-    return into.length;
+    return this.#reader.read(inode, offset, length, into, at);
   }
 
   /** Writes all of `data` at `offset`: the count or a negative errno. */

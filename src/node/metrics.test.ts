@@ -21,6 +21,7 @@ const STATS: StatsReport = {
   cache: {
     hits: 11,
     misses: 1,
+    deviceReads: 0,
     readBytes: 4096,
     writtenBytes: 0,
     fetches: 1,

@@ -33,6 +33,12 @@ export function metricsText(stats: StatsReport): string {
     ),
     family('cache_hits_total', 'counter', 'Reads served without a fetch.', one(cache.hits)),
     family('cache_misses_total', 'counter', 'Reads that waited for a fetch.', one(cache.misses)),
+    family(
+      'cache_device_reads_total',
+      'counter',
+      'Hits that waited for the cache device.',
+      one(cache.deviceReads),
+    ),
     family('cache_fetched_bytes_total', 'counter', 'Read from disks.', one(cache.fetchedBytes)),
     family('cache_bytes', 'gauge', 'Device space the cache takes.', [
       [{ state: 'dirty' }, cache.dirtyBytes],

@@ -8,6 +8,8 @@ export interface CacheFigures {
   /** Reads that reached the daemon and needed no fetch, and those that did. */
   hits: number;
   misses: number;
+  /** Hits that waited for the cache device: the kernel did not have them in memory. */
+  deviceReads: number;
   readBytes: number;
   writtenBytes: number;
   /** Chunks read from disks, and the bytes of them. */

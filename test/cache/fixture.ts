@@ -6,6 +6,7 @@ import { assert } from '../../src/base/errors.ts';
 import { type ChunkId, chunkKey, type Epoch, type Ino, ROOT_INO } from '../../src/base/ids.ts';
 import { type Timed, untimed } from '../../src/base/pauses.ts';
 import { type FetchRequest, FileCache } from '../../src/cache/mod.ts';
+import type { Resident } from '../../src/cache/reader.ts';
 import { hashChunk } from '../../src/chunk/mod.ts';
 import { CaptureReader } from '../../src/commit/capture-reader.ts';
 import type { FrozenFile } from '../../src/commit/mod.ts';
@@ -63,6 +64,8 @@ export class CacheRig {
   beforeFetch: Promise<void> = Promise.resolve();
   /** What the cache is given when it is full. */
   relieve: () => Promise<void> = () => Promise.resolve();
+  /** What tells the cache which bytes are in memory; for the next cache. */
+  resident: Resident | undefined;
   /** What the cache times. */
   timed: Timed = untimed;
   epoch = 1 as Epoch;
@@ -94,6 +97,7 @@ export class CacheRig {
       fetch: (request) => this.#fetch(request),
       relieve: () => this.relieve(),
       timed: (cause, body) => this.timed(cause, body),
+      resident: this.resident,
     });
     cache.open(this.epoch, { keepClean });
     return cache;

@@ -55,6 +55,7 @@ export function intervalBetween(
     cache: since(later.cache, before?.cache, [
       'hits',
       'misses',
+      'deviceReads',
       'readBytes',
       'writtenBytes',
       'fetches',

@@ -26,6 +26,7 @@ function report(change: Partial<StatsReport> = {}): StatsReport {
     cache: {
       hits: 999,
       misses: 1,
+      deviceReads: 0,
       readBytes: 4096_000,
       writtenBytes: 0,
       fetches: 1,

@@ -22,6 +22,8 @@ export const MNT_DETACH = 2;
 export const FALLOC_FL_KEEP_SIZE = 1;
 export const FALLOC_FL_PUNCH_HOLE = 2;
 
+export const RWF_NOWAIT = 8;
+
 export const SEEK_DATA = 3;
 export const SEEK_HOLE = 4;
 

@@ -27,6 +27,7 @@ export interface Libc {
   poll: ((set: Buffer, count: number, timeoutMs: number) => number) & AsyncCallable;
   read: (fd: number, into: Buffer, bytes: number) => number;
   write: (fd: number, from: Buffer, bytes: number) => number;
+  preadv2: (fd: number, vectors: Buffer, count: number, offset: number, flags: number) => number;
   ioctl: (fd: number, request: number, argument: Buffer | null) => number;
   fcntl: (fd: number, command: number, argument: number) => number;
   fallocate: (fd: number, mode: number, offset: number, bytes: number) => number;
@@ -59,6 +60,7 @@ function bind(): Libc {
     poll: declare('int poll(void*, unsigned long, int)'),
     read: declare('intptr_t read(int, void*, size_t)'),
     write: declare('intptr_t write(int, void*, size_t)'),
+    preadv2: declare('intptr_t preadv2(int, void*, int, int64_t, int)'),
     ioctl: declare('int ioctl(int, unsigned long, void*)'),
     fcntl: declare('int fcntl(int, int, long)'),
     fallocate: declare('int fallocate64(int, int, int64_t, int64_t)'),

@@ -1,6 +1,6 @@
 /**
  * What Node does not offer of Linux, and the only code that calls the C library: mounting, waiting
- * for a descriptor, being handed one, raw reads and writes, ioctl, holes in files, locks, syncing a
+ * for a descriptor, being handed one, raw reads and writes, reads that do not wait, ioctl, holes in files, locks, syncing a
  * file system, and the list of mounts.
  */
 import * as posix from './constants.ts';
@@ -23,5 +23,6 @@ export type { MountEntry } from './mountinfo.ts';
 export { findMount, parseMountinfo, readMountinfo } from './mountinfo.ts';
 export { receiveDescriptor, socketPair } from './passed-descriptor.ts';
 export { PollWaiter } from './poll.ts';
+export { ResidentReader } from './resident-read.ts';
 export { allocate, punchHole, seekData, seekHole } from './sparse.ts';
 export { posix };

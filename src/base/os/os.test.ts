@@ -22,6 +22,7 @@ import {
   parseMountinfo,
   posix,
   punchHole,
+  ResidentReader,
   readMountinfo,
   readRaw,
   seekData,
@@ -145,5 +146,29 @@ describe('mounts', () => {
     const request = { source: 'x', target: folder, type: 'nosuchfs', flags: 0, data: '' };
     expect(() => mountFileSystem(request)).toThrow('mount failed with E');
     expect(unmountFileSystem(folder, { lazy: false })).toBe(false);
+  });
+});
+
+describe('ResidentReader', () => {
+  test('reads what is in memory into any part of a buffer, and says how much it was', () => {
+    const path = join(folder, 'resident');
+    const fd = openSync(path, 'w+');
+    try {
+      writeSync(fd, Buffer.alloc(10_000, 7));
+      const reader = new ResidentReader();
+      const into = Buffer.alloc(64, 1);
+      const count = reader.read(fd, into.subarray(16, 32), 9_992);
+      expect(reader.isSupported ? count : 8).toBe(8);
+      if (reader.isSupported) {
+        expect([into[15], into[16], into[23], into[24]]).toEqual([1, 7, 7, 1]);
+      }
+      expect(reader.read(fd, into, 20_000)).toBe(0);
+    } finally {
+      closeSync(fd);
+    }
+  });
+
+  test('tells of a descriptor that cannot be read', () => {
+    expect(new ResidentReader().read(-1, Buffer.alloc(8), 0)).toBe(-9);
   });
 });
