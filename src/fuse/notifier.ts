@@ -43,9 +43,13 @@ export class Notifier {
     writeRaw(this.#fd, message, message.length);
   }
 
-  /** Drops attributes and all cached pages: of a file, a listing, or a symlink's target. */
-  forgetPages(ino: Ino): Promise<boolean> {
-    return this.invalidateInode(ino, 0, 0);
+  /**
+   * Drops attributes and cached pages, all or what touches a range: of a file, a listing, or a
+   * symlink's target. Dirty pages are written first.
+   */
+  forgetPages(ino: Ino, range?: { start: number; end: number }): Promise<boolean> {
+    const { start, end } = range ?? { start: 0, end: 0 };
+    return this.invalidateInode(ino, start, end - start);
   }
 
   /** Drops a cached name, also one that is known not to exist. */

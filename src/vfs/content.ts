@@ -17,6 +17,7 @@ import { type Inode, isFolder, isRegular, type LiveMeta, type MetaOp } from '../
 import type { Changes } from './changes.ts';
 import { now } from './clock.ts';
 import type { CopyRange, RequestContext } from './vfs-interface.ts';
+import { type BlockPart, Zeroing } from './zeroing.ts';
 
 const SEEK_DATA = 3;
 const KEEP_SIZE = 0x01;
@@ -41,6 +42,7 @@ export class Content {
   readonly #cache: FileCache;
   readonly #changes: Changes;
   readonly #options: ContentOptions;
+  readonly zeroing: Zeroing = new Zeroing();
 
   constructor(options: ContentOptions) {
     this.#options = options;
@@ -69,6 +71,7 @@ export class Content {
     if (inode === undefined) return -ENOENT;
     if (this.#options.readOnly) return -EROFS;
     if (offset + data.length > FILE_BYTES_MAX) return -EFBIG;
+    this.zeroing.apply(ino, offset, data);
     return this.#guard('write', () => this.#cache.write(inode, offset, data));
   }
 
@@ -146,37 +149,44 @@ export class Content {
     const from = Math.ceil(offset / BLOCK_BYTES) * BLOCK_BYTES;
     // What lies behind the end of the file reads as zeros already.
     const to = end >= inode.sizeBytes ? ceil(Math.max(end, inode.sizeBytes)) : floor(end);
-    const edges: [number, number][] =
+    const edges: BlockPart[] =
       from > to
-        ? [[offset, end]]
+        ? [{ start: offset, end }]
         : [
-            [offset, from],
-            [to, end],
+            { start: offset, end: from },
+            { start: to, end },
           ];
-    const writing = edges.flatMap(([start, stop]) => this.#zeroEdge(inode, start, stop));
-    const later = writing.filter((one) => typeof one !== 'number');
-    const failed = writing.find((one) => typeof one === 'number' && one < 0);
-    if (failed !== undefined) return failed;
+    const parts = edges.flatMap((edge) => this.#withData(inode, edge));
     const erase = (): Done => this.#punch(context, ino, { from, to });
     const grow = (done: number): Done =>
       grows && done === 0 ? this.#grow(context, ino, end) : done;
-    if (later.length > 0) {
-      return Promise.all(later).then(async (done) => {
-        const bad = done.find((one) => one < 0);
-        return bad ?? grow(await erase());
-      });
+    if (parts.length > 0) {
+      return this.#zeroParts(ino, parts).then(async (bad) => bad ?? grow(await erase()));
     }
     const erased = erase();
     return typeof erased === 'number' ? grow(erased) : erased.then(grow);
   }
 
-  /** Writes zeros over a part of a block, unless it is a hole. */
-  #zeroEdge(inode: Inode, start: number, stop: number): Done[] {
-    const end = Math.min(stop, inode.sizeBytes);
+  /** The part of a block as far as it is in the file; none when it is a hole. */
+  #withData(inode: Inode, part: BlockPart): BlockPart[] {
+    const { start } = part;
+    const end = Math.min(part.end, inode.sizeBytes);
     if (start >= end) return [];
     const data = this.#cache.holes.nextData(inode, floor(start));
-    if (data === undefined || data >= end) return [];
-    return [this.#cache.write(inode, start, Buffer.alloc(end - start))];
+    return data === undefined || data >= end ? [] : [{ start, end }];
+  }
+
+  /** Writes zeros over parts of blocks: undefined, or why that failed. */
+  #zeroParts(ino: Ino, parts: BlockPart[]): Promise<number | undefined> {
+    return this.zeroing.during(ino, parts, async () => {
+      for (const { start, end } of parts) {
+        const inode = this.#meta.inode(ino);
+        if (inode === undefined) return undefined;
+        const done = await this.#cache.write(inode, start, Buffer.alloc(end - start));
+        if (done < 0) return done;
+      }
+      return undefined;
+    });
   }
 
   /** Carried out anew when the kernel sends it again: the cache may not have followed. */

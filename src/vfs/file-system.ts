@@ -107,6 +107,7 @@ export class FileSystem implements Vfs {
   connect(kernel: Kernel): void {
     this.#attributes.kernel = kernel;
     this.#accessTimes.kernel = kernel;
+    this.#content.zeroing.kernel = kernel;
   }
 
   mounted(): void {

@@ -101,8 +101,11 @@ export type EntryPlusSink = (
 export interface Kernel {
   /** Attributes that the kernel has of `ino` are no longer right. */
   forgetAttributes(ino: Ino): void;
-  /** As well as what it has of the content, listing or target; resolves when that is gone. */
-  forgetPages(ino: Ino): Promise<unknown>;
+  /**
+   * As well as what it has of the content, listing or target, all of it or what touches a range;
+   * resolves when that is gone.
+   */
+  forgetPages(ino: Ino, range?: { start: number; end: number }): Promise<unknown>;
 }
 
 type Reply<T> = T | NegativeErrno | Promise<T | NegativeErrno>;

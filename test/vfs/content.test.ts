@@ -118,6 +118,34 @@ describe('fallocate()', () => {
     await rig.takeOver();
     await expectContent(rig, ino, model);
   });
+
+  test.each([PUNCH, ZERO])(
+    'a page that a mapping changed meanwhile does not bring old bytes back (mode %d)',
+    async (mode) => {
+      const { rig, ino, model } = await fileOf(3);
+      const old = Buffer.from(model.subarray(BLOCK, 2 * BLOCK));
+      let forgotten = 0;
+      rig.fs.connect({
+        forgetAttributes: () => undefined,
+        // The kernel sends what is dirty first: as it was, with a byte that a mapping changed.
+        forgetPages: async (_ino, range) => {
+          forgotten++;
+          if (range?.start !== BLOCK) return;
+          old[1000] = 0xaa;
+          expect(await rig.fs.write(rig.by(), ino, BLOCK, Buffer.from(old), false)).toBe(BLOCK);
+        },
+      });
+      expect(await allocate(rig, ino, mode, 100, BLOCK)).toBe(0);
+      expect(forgotten).toBe(2);
+      model.fill(0, 100, BLOCK + 100);
+      model[BLOCK + 1000] = 0xaa;
+      await expectContent(rig, ino, model);
+      // What is written later is not taken for an old page.
+      expect(await rig.fs.write(rig.by(), ino, BLOCK, Buffer.from('new'), false)).toBe(3);
+      model.write('new', BLOCK);
+      await expectContent(rig, ino, model);
+    },
+  );
 });
 
 describe('copyRange()', () => {

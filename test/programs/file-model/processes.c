@@ -96,15 +96,26 @@ static void wait_for(const struct options *options, struct board *board, pid_t *
   }
 }
 
+/*
+ * The reader owns nothing. The mapper owns nothing in the page where the records end: the kernel
+ * may send that page while a write makes the file longer, and put zeros behind the old end then
+ * (Linux 6.17 and later, on every FUSE file system).
+ */
+static void give_away(struct board *board) {
+  size_t last_page = board->end & ~(PAGE - 1);
+  for (size_t at = 0; at < board->count; at++) {
+    struct record *record = &board->records[at];
+    if (record->owner == 2) record->owner = at % 2 == 0 ? 1 : 3;
+    if (record->offset + record->length > last_page && record->owner == 1) record->owner = 3;
+  }
+}
+
 void run_processes(const struct options *options) {
   if (options->processes > PROCESSES_MAX) differ("at most %d processes", PROCESSES_MAX);
   struct board *board = share_board();
   struct random random = {options->seed};
   board_draw(board, &random, options->limit, 1, options->processes - 1);
-  for (size_t at = 0; at < board->count; at++) {
-    // The reader owns nothing.
-    if (board->records[at].owner == 2) board->records[at].owner = at % 2 == 0 ? 1 : 3;
-  }
+  give_away(board);
   struct role role = role_new(options, board, 0);
   create(role.file->path, board->end);
   pid_t processes[PROCESSES_MAX];
