@@ -4,6 +4,8 @@ import { EINVAL, ENOSYS, EOPNOTSUPP } from '../errno.ts';
 import { RWF_NOWAIT } from './constants.ts';
 import { lastErrno, libc } from './libc.ts';
 
+const TWO_32 = 0x1_0000_0000;
+
 /**
  * Reads of files that never wait for a device: preadv2 with RWF_NOWAIT. Keeps its own memory, so
  * that a read allocates little.
@@ -13,6 +15,9 @@ export class ResidentReader {
   readonly #vector: Buffer = Buffer.alloc(16);
   readonly #preadv2 = libc().preadv2;
   #isSupported = true;
+  /** The memory read into last, and where it is: to ask takes as long as to read. */
+  #memory: ArrayBufferLike | undefined;
+  #address = 0;
 
   /** False when a file system was met that cannot tell: then the caller reads as it likes. */
   get isSupported(): boolean {
@@ -25,8 +30,14 @@ export class ResidentReader {
    * kernel has then begun to read the rest.
    */
   read(fd: number, into: Buffer, offset: number): number | NegativeErrno {
-    this.#vector.writeBigUInt64LE(koffi.address(into), 0);
-    this.#vector.writeBigUInt64LE(BigInt(into.length), 8);
+    if (into.buffer !== this.#memory) {
+      this.#memory = into.buffer;
+      this.#address = Number(koffi.address(Buffer.from(into.buffer)));
+    }
+    const address = this.#address + into.byteOffset;
+    this.#vector.writeUInt32LE(address % TWO_32, 0);
+    this.#vector.writeUInt32LE(Math.floor(address / TWO_32), 4);
+    this.#vector.writeUInt32LE(into.length, 8);
     const count = this.#preadv2(fd, this.#vector, 1, offset, RWF_NOWAIT);
     if (count >= 0) return count;
     const errno = lastErrno();
