@@ -88,7 +88,7 @@ export class LiveMeta {
     this.#trim = new Trim(this.#db);
     this.#transactions = this.#takeUp();
     this.#replies = new ReplyRing(this.#db);
-    this.wal = new GroupSync(() => this.#transactions.log.sync());
+    this.wal = new GroupSync(() => this.#transactions.sync());
     const newest = (this.#sql.newestSeq.get() as [number | null])[0] ?? 0;
     this.#committedSeq = this.local('committedSeq');
     this.#lastSeq = Math.max(newest, this.#committedSeq);
@@ -98,7 +98,7 @@ export class LiveMeta {
       reserve: (upTo) => this.#transactions.unlogged(() => this.setLocal('reservedIno', upTo)),
     });
     this.#index = new JournalIndex(this.#db, this.state.extents);
-    this.#transactions.unlogged(() => this.#trim.all(this.committedEpoch, this.#committedSeq));
+    this.#trim.all(this.committedEpoch, this.#committedSeq);
     for (const { seq, op } of this.journal()) this.#note(op, seq);
   }
 

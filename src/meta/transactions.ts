@@ -30,10 +30,10 @@ export interface TransactionsOptions {
  *  3. `logged` in the database is the number of the last record it has.
  */
 export class Transactions {
-  readonly log: WriteAheadLog;
   readonly #options: TransactionsOptions;
   readonly #db: Database.Database;
   readonly #sql: ReturnType<typeof prepare>;
+  #log: WriteAheadLog | undefined;
   /** Number of the last record in a committed transaction. */
   #flushed: number;
   #timer: NodeJS.Timeout | undefined;
@@ -42,7 +42,7 @@ export class Transactions {
 
   /** Carries out what a process that died left in its log. Throws IO, NO_SPACE or CORRUPT. */
   constructor(options: TransactionsOptions) {
-    const { db, path, local, setLocal, replay } = options;
+    const { db, path, local, replay } = options;
     this.#options = options;
     this.#db = db;
     this.#sql = prepare(db);
@@ -52,18 +52,24 @@ export class Transactions {
       this.#sql.begin.run();
       for (const { payload } of left) replay(payload);
       this.#flushed += left.length;
-      // Another salt: nothing that an earlier use of the files left is taken for a record again.
-      const salt = randomInt(1, SALT_MAX);
-      setLocal('logSalt', salt);
-      setLocal('logged', this.#flushed);
-      this.#sql.commit.run();
-      WriteAheadLog.syncDatabase(path);
-      const flush = (): void => this.flush();
-      this.log = new WriteAheadLog({ path, salt, last: this.#flushed, flush });
-      this.#sql.begin.run();
+      if (left.length > 0) this.#beginLog();
     } catch (error) {
       throw sqliteError(error, path);
     }
+  }
+
+  #beginLog(): WriteAheadLog {
+    const { path, setLocal } = this.#options;
+    // Another salt: nothing that an earlier use of the files left is taken for a record again.
+    const salt = randomInt(1, SALT_MAX);
+    setLocal('logSalt', salt);
+    setLocal('logged', this.#flushed);
+    this.#sql.commit.run();
+    this.#sql.begin.run();
+    WriteAheadLog.syncDatabase(path);
+    const flush = (): void => this.flush();
+    this.#log = new WriteAheadLog({ path, salt, last: this.#flushed, flush });
+    return this.#log;
   }
 
   /**
@@ -71,17 +77,29 @@ export class Transactions {
    * Throws NO_SPACE or IO with nothing changed.
    */
   change(frame: Buffer, body: () => void): void {
-    this.log.append(frame);
+    const log = this.#begun();
+    log.append(frame);
     this.changes++;
     try {
       body();
     } catch (error) {
-      this.log.takeBack();
+      log.takeBack();
       this.#recover();
       throw sqliteError(error, this.#options.path);
     }
-    if (this.log.last - this.#flushed >= CHANGES_MAX) this.#tryFlush();
+    if (log.last - this.#flushed >= CHANGES_MAX) this.#tryFlush();
     else this.#timer ??= setTimeout(() => this.#tryFlush(), WAIT_MS).unref();
+  }
+
+  /** The log begins with the first change: a database that is only looked at stays as it is. */
+  #begun(): WriteAheadLog {
+    if (this.#log !== undefined) return this.#log;
+    try {
+      return this.#beginLog();
+    } catch (error) {
+      this.#recover();
+      throw sqliteError(error, this.#options.path);
+    }
   }
 
   /** Makes a change that is not in the log, which a crash may undo: it is committed at once. */
@@ -94,6 +112,11 @@ export class Transactions {
       throw sqliteError(error, this.#options.path);
     }
     this.flush();
+  }
+
+  /** Makes every change so far survive a power cut. */
+  async sync(): Promise<void> {
+    await this.#log?.sync();
   }
 
   /** Does what SQLite does not allow in a transaction. */
@@ -111,7 +134,7 @@ export class Transactions {
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const { last } = this.log;
+    const last = this.#log?.last ?? this.#flushed;
     try {
       if (last !== this.#flushed) this.#options.setLocal('logged', last);
       this.#sql.commit.run();
@@ -137,7 +160,8 @@ export class Transactions {
     try {
       if (this.#db.inTransaction) this.#sql.rollback.run();
       this.#sql.begin.run();
-      for (const { payload } of this.log.after(this.#flushed)) this.#options.replay(payload);
+      for (const { payload } of this.#log?.after(this.#flushed) ?? [])
+        this.#options.replay(payload);
     } catch (error) {
       const state = `Cannot carry out the log of ${this.#options.path} again: ${messageOf(error)}`;
       throw new InvariantError(state);
@@ -152,7 +176,7 @@ export class Transactions {
       this.flush();
       this.#sql.commit.run();
     }
-    await this.log.close();
+    await this.#log?.close();
   }
 }
 
