@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Log } from './log.ts';
+import { type Log, silentLog } from './log.ts';
 import { Pauses } from './pauses.ts';
 
 function rig(): { pauses: Pauses; lines: Record<string, unknown>[] } {
@@ -36,6 +36,24 @@ describe('Pauses', () => {
       { level: 'warn', event: 'requests had to wait', cause: 'cut', ms: 21, unsaid: 0 },
     ]);
     expect(pauses.figures().byCause.reap).toMatchObject({ long: 1 });
+  });
+
+  it('tells waiting for a processor from work', () => {
+    let waitedMs = 100;
+    const pauses = new Pauses(silentLog, () => waitedMs);
+    pauses.mark(10);
+    waitedMs += 7;
+    pauses.mark(12); // Too soon to look again.
+    pauses.note('cut', 10);
+    pauses.mark(20);
+    waitedMs += 50;
+    pauses.note('READ', 4);
+    const { byCause, longestMs, longestCause } = pauses.figures();
+    expect(byCause).toEqual({
+      cut: { count: 1, long: 0, totalMs: 3, longestMs: 3 },
+      'no processor free': { count: 2, long: 0, totalMs: 11, longestMs: 7 },
+    });
+    expect([longestMs, longestCause]).toEqual([7, 'no processor free']);
   });
 
   it('times what throws as well, and hands on what it threw', () => {

@@ -5,6 +5,10 @@ export const PAUSE_MS = 2;
 /** A pause that somebody will notice is worth a line in the log. */
 const WARN_MS = 20;
 const WARN_EVERY_MS = 1000;
+/** A pause that began up to so long after {@link Pauses.mark} is told from waiting for a processor. */
+const MARK_EVERY_MS = 5;
+/** The cause of what is no fault of ours. */
+const NO_CPU = 'no processor free';
 
 /** The pauses of more than {@link PAUSE_MS} that one cause made. */
 export interface PauseCount {
@@ -31,7 +35,7 @@ export const untimed: Timed = (_cause, body) => body();
 
 /**
  * Counts what keeps the event loop from requests, by cause. What runs inside of something else is
- * counted by both.
+ * counted by both. Time in which the thread waited for a processor is a cause of its own.
  */
 export class Pauses {
   readonly #log: Log;
@@ -41,9 +45,13 @@ export class Pauses {
   #warnedMs = Number.NEGATIVE_INFINITY;
   #unsaid = 0;
   #timedMs = 0;
+  readonly #cpuWaitMs: () => number;
+  #markedMs = Number.NEGATIVE_INFINITY;
+  #cpuWaitAtMark = 0;
   /** As a function of its own, to be handed down to those who only time something. */
   readonly timed: Timed = (cause, body) => {
     const startMs = performance.now();
+    this.mark(startMs);
     try {
       return body();
     } finally {
@@ -53,8 +61,17 @@ export class Pauses {
     }
   };
 
-  constructor(log: Log) {
+  /** `cpuWaitMs` says how long the thread has waited for a processor so far. */
+  constructor(log: Log, cpuWaitMs: () => number = () => 0) {
     this.#log = log;
+    this.#cpuWaitMs = cpuWaitMs;
+  }
+
+  /** Something that may become a pause begins now, at `nowMs`. */
+  mark(nowMs: number): void {
+    if (nowMs - this.#markedMs < MARK_EVERY_MS) return;
+    this.#markedMs = nowMs;
+    this.#cpuWaitAtMark = this.#cpuWaitMs();
   }
 
   /** Milliseconds spent in {@link timed} so far. */
@@ -64,6 +81,17 @@ export class Pauses {
 
   /** The loop was kept for `ms`. */
   note(cause: string, ms: number): void {
+    if (ms <= PAUSE_MS) {
+      this.#take(cause, ms);
+      return;
+    }
+    const cpuWaitMs = Math.min(ms, this.#cpuWaitMs() - this.#cpuWaitAtMark);
+    this.#markedMs = Number.NEGATIVE_INFINITY;
+    this.#take(cause, ms - cpuWaitMs);
+    this.#take(NO_CPU, cpuWaitMs);
+  }
+
+  #take(cause: string, ms: number): void {
     if (ms > this.#longestMs) {
       this.#longestMs = ms;
       this.#longestCause = cause;

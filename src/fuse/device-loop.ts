@@ -150,8 +150,9 @@ export class DeviceLoop {
   }
 
   #drain(): 'quiet' | 'busy' | LoopEnd {
-    const { fd, buffer, onRequest, pendingCount } = this.#options;
+    const { fd, buffer, onRequest, pendingCount, pauses } = this.#options;
     const start = performance.now();
+    pauses.mark(start);
     for (;;) {
       if (this.#stopping) return 'stopped';
       const pending = pendingCount() > 0;

@@ -4,6 +4,7 @@ import { assert, DfsError } from '../base/errors.ts';
 import type { DiskId, Epoch, Ino } from '../base/ids.ts';
 import { GIB } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
+import { CpuWait } from '../base/os/mod.ts';
 import { Pauses } from '../base/pauses.ts';
 import { FileCache } from '../cache/mod.ts';
 import { Committer } from '../commit/mod.ts';
@@ -105,7 +106,8 @@ export class LiveVolume {
     const { home, config, readOnly, log, onDeath } = options;
     const paths = homePaths(home);
     // Store and cache call each other; neither does before both are open.
-    const pauses = new Pauses(log);
+    const cpuWait = new CpuWait();
+    const pauses = new Pauses(log, () => cpuWait.totalMs());
     const late: { cache?: FileCache; volume?: LiveVolume } = {};
     const store = new StoreClient({
       home,

@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 
 import {
+  CpuWait,
   errnoName,
   ioctlRaw,
   lockExclusive,
@@ -171,4 +172,12 @@ describe('ResidentReader', () => {
   test('tells of a descriptor that cannot be read', () => {
     expect(new ResidentReader().read(-1, Buffer.alloc(8), 0)).toBe(-9);
   });
+});
+
+test('CpuWait tells a time that does not shrink', () => {
+  const wait = new CpuWait();
+  const before = wait.totalMs();
+  expect(before).toBeGreaterThanOrEqual(0);
+  expect(wait.totalMs()).toBeGreaterThanOrEqual(before);
+  wait.close();
 });
