@@ -19,6 +19,7 @@ import { blockCeil, blockFloor, CachedFile } from './cached-file.ts';
 import { Descriptors } from './descriptors.ts';
 import { Evictor } from './evictor.ts';
 import { CacheLayout } from './layout.ts';
+import { Loans } from './loans.ts';
 import { allocatedRanges } from './ranges.ts';
 import { Shrinker } from './shrinker.ts';
 
@@ -38,6 +39,7 @@ export class CacheFiles {
   readonly descriptors: Descriptors = new Descriptors();
   readonly shrinker: Shrinker = new Shrinker(this.descriptors);
   readonly evictor: Evictor;
+  readonly loans: Loans;
   readonly #meta: LiveMeta;
   readonly #files = new Map<Ino, CachedFile>();
   /** Files whose size or times in memory are newer than the row. */
@@ -56,12 +58,14 @@ export class CacheFiles {
     const { folder, meta, limitBytes, timed = untimed } = options;
     this.#meta = meta;
     this.layout = new CacheLayout(folder);
+    this.loans = new Loans(this.layout, this.descriptors);
     this.evictor = new Evictor({
       files: this.#files,
       limitBytes,
       layout: this.layout,
       descriptors: this.descriptors,
       forget: (file) => this.forget(file),
+      isLent: (ino) => this.loans.isLent(ino),
       timed,
     });
   }
@@ -113,7 +117,14 @@ export class CacheFiles {
   #removeMisfit(inode: Inode): void {
     const path = this.layout.file(inode.ino);
     const fd = this.descriptors.existing(path);
-    if (fd === undefined || fstatSync(fd).size === inode.sizeBytes) return;
+    const sizeBytes = fd === undefined ? inode.sizeBytes : fstatSync(fd).size;
+    if (fd === undefined || sizeBytes === inode.sizeBytes) return;
+    if (this.loans.isLent(inode.ino)) {
+      // It cannot go, so the truncation is carried out, or taken back where the file only grew.
+      if (sizeBytes < inode.sizeBytes) this.#truncateRow(inode, sizeBytes);
+      else ftruncateSync(fd, inode.sizeBytes);
+      return;
+    }
     this.descriptors.forget(path);
     unlinkSync(path);
   }
@@ -163,6 +174,7 @@ export class CacheFiles {
   /** The inode is gone: nothing is kept of it. */
   remove(ino: Ino): void {
     this.evictor.removed(ino);
+    this.loans.forget(ino);
     const file = this.#files.get(ino);
     if (file === undefined) return;
     this.settle(file);
@@ -334,15 +346,19 @@ export class CacheFiles {
    * behind it must not go.
    */
   #takeUpShorter(file: CachedFile, sizeBytes: number, isSameBoot: boolean): void {
-    const { ino, inode } = file;
+    const { inode } = file;
     if (isSameBoot) {
-      const time = { sec: inode.mtimeSec, nsec: inode.mtimeNsec };
-      this.#meta.run([{ kind: 'truncate', ino, sizeBytes, time }]);
+      this.#truncateRow(inode, sizeBytes);
       return;
     }
     const fd = this.existing(file);
     if (fd !== undefined) ftruncateSync(fd, inode.sizeBytes);
     this.restoreMtime(file);
+  }
+
+  #truncateRow({ ino, mtimeSec, mtimeNsec }: Inode, sizeBytes: number): void {
+    const time = { sec: mtimeSec, nsec: mtimeNsec };
+    this.#meta.run([{ kind: 'truncate', ino, sizeBytes, time }]);
   }
 
   close(): void {

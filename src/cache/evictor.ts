@@ -17,6 +17,8 @@ export interface EvictorOptions {
   descriptors: Descriptors;
   /** Drops a clean file from memory. */
   forget: (file: CachedFile) => void;
+  /** Whether the file of an inode must stay as it is: see {@link Loans}. */
+  isLent: (ino: Ino) => boolean;
   timed: Timed;
 }
 
@@ -41,7 +43,7 @@ const NOTHING: Part = { freed: 0, isMore: false };
 
 /**
  * Counts the device space of the cache and frees clean blocks, least recently used files first.
- * Invariant: what is dirty, frozen or being fetched stays.
+ * Invariant: what is dirty, frozen, lent or being fetched stays.
  */
 export class Evictor {
   /** Where in a file the next turn goes on. */
@@ -169,7 +171,8 @@ export class Evictor {
   /** What is not in memory is clean. */
   #evictUnloaded(ino: Ino): Part {
     const bytes = this.#bytes.get(ino) ?? 0;
-    if (bytes > 0) this.#unlink(ino);
+    if (bytes === 0 || this.#options.isLent(ino)) return NOTHING;
+    this.#unlink(ino);
     return { freed: bytes, isMore: false };
   }
 
@@ -183,7 +186,7 @@ export class Evictor {
     let unlinked = 0;
     for (const ino of this.#bytes.keys()) {
       if (this.#total <= target || this.#closed) return;
-      if (!this.#options.files.has(ino)) {
+      if (!this.#options.files.has(ino) && !this.#options.isLent(ino)) {
         this.#unlink(ino);
         unlinked++;
       }
@@ -213,6 +216,7 @@ export class Evictor {
   #evictFrom(file: CachedFile): Part {
     return this.#options.timed('evict', () => {
       if (file.deleted || file.fills.length > 0 || file.cachedBytes === 0) return NOTHING;
+      if (this.#options.isLent(file.ino)) return NOTHING;
       if (file.isBusy || file.cachedBytes > FREE_BYTES_A_TURN) return this.#punch(file);
       const freed = file.cachedBytes;
       this.#options.forget(file);

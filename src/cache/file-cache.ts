@@ -13,6 +13,7 @@ import { blockCeil, blockFloor, type CachedFile } from './cached-file.ts';
 import { Cut } from './cut.ts';
 import { type Fetch, Fetcher } from './fetcher.ts';
 import { Holes } from './holes.ts';
+import { Lending } from './lending.ts';
 import { Reader, type Resident } from './reader.ts';
 
 const syncData = promisify(fdatasync);
@@ -71,6 +72,8 @@ export class FileCache implements CutSource {
   readonly #cut: Cut;
   /** Where files have data and where not; erases ranges. */
   readonly holes: Holes;
+  /** Lends cache files to the kernel. */
+  readonly lending: Lending;
   #openEpoch = 1 as Epoch;
   #writtenBytes = 0;
 
@@ -79,15 +82,14 @@ export class FileCache implements CutSource {
     this.#meta = options.meta;
     this.#files = new CacheFiles(options);
     this.#fetcher = new Fetcher(this.#files, options.meta, options.fetch);
-    const { meta, resident } = options;
-    this.#reader = new Reader({ files: this.#files, fetcher: this.#fetcher, meta, resident });
-    this.#cut = new Cut(this.#files);
-    this.holes = new Holes({
-      files: this.#files,
-      cut: this.#cut,
-      meta: options.meta,
-      markDirty: (file) => this.#markDirty(file),
-    });
+    const { meta, resident, limitBytes } = options;
+    const files = this.#files;
+    this.#reader = new Reader({ files, fetcher: this.#fetcher, meta, resident });
+    this.#cut = new Cut(files);
+    const markDirty = (file: CachedFile): void => this.#markDirty(file);
+    this.lending = new Lending({ files, meta, limitBytes, markDirty });
+    const noteMapped = (file: CachedFile): void => this.lending.noteFile(file);
+    this.holes = new Holes({ files, cut: this.#cut, meta, markDirty, noteMapped });
   }
 
   get dirtyBytes(): number {
@@ -259,7 +261,7 @@ export class FileCache implements CutSource {
     const file = this.#files.load(inode);
     const running = file.fills[0];
     if (running !== undefined) return running.done.catch(() => undefined);
-    if (size === 0) {
+    if (size === 0 && !this.lending.isLent(file.ino)) {
       this.#files.empty(file);
       this.#files.removeRange(file, 0, Number.MAX_SAFE_INTEGER);
       return undefined;

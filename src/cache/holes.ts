@@ -11,6 +11,8 @@ export interface HolesOptions {
   cut: Cut;
   meta: LiveMeta;
   markDirty: (file: CachedFile) => void;
+  /** Takes note of what mappings wrote to a file. */
+  noteMapped: (file: CachedFile) => void;
 }
 
 /** Where files have data and where they have holes, and how a range becomes a hole. */
@@ -19,17 +21,25 @@ export class Holes {
   readonly #cut: Cut;
   readonly #meta: LiveMeta;
   readonly #markDirty: (file: CachedFile) => void;
+  readonly #noteMapped: (file: CachedFile) => void;
 
   constructor(options: HolesOptions) {
     this.#files = options.files;
     this.#cut = options.cut;
     this.#meta = options.meta;
     this.#markDirty = options.markDirty;
+    this.#noteMapped = options.noteMapped;
+  }
+
+  #load(inode: Inode): CachedFile {
+    const file = this.#files.load(inode);
+    this.#noteMapped(file);
+    return file;
   }
 
   /** The first stored or written byte at or behind `offset`; undefined when only holes follow. */
   nextData(inode: Inode, offset: number): number | undefined {
-    const file = this.#files.load(inode);
+    const file = this.#load(inode);
     const end = inode.sizeBytes;
     const written = file.dirty.inside(offset, end)[0]?.start;
     const frozen = file.frozen?.left.inside(offset, end)[0]?.start;
@@ -41,7 +51,7 @@ export class Holes {
 
   /** The first byte of a hole at or behind `offset`; the end of the file counts as one. */
   nextHole(inode: Inode, offset: number): number {
-    const file = this.#files.load(inode);
+    const file = this.#load(inode);
     let at = offset;
     while (at < inode.sizeBytes) {
       const dirty = file.dirty.inside(at, at + FILE_BYTES_MAX)[0];
@@ -60,7 +70,7 @@ export class Holes {
 
   /** Where the first byte of [start, end) is that only the cache has; `end` if there is none. */
   cleanUpTo(inode: Inode, start: number, end: number): number {
-    const file = this.#files.load(inode);
+    const file = this.#load(inode);
     const dirty = file.dirty.inside(start, end)[0]?.start ?? end;
     const frozen = file.frozen?.left.inside(start, end)[0]?.start ?? end;
     return Math.min(dirty, frozen);

@@ -155,6 +155,7 @@ export class Committer {
   #tick(): void {
     this.#checkpoints.check();
     const { meta, cache, intervalMs, dirtyBytesMax } = this.#options;
+    this.#timed('note mapped', () => cache.lending.noteMapped('when due'));
     if (meta.pendingOps === 0 && cache.dirtyBytes === 0) {
       this.#firstPendingMs = undefined;
       return;
@@ -175,6 +176,7 @@ export class Committer {
     if (this.#closed) {
       return Promise.reject(closing());
     }
+    this.#options.cache.lending.noteMapped('now');
     if (this.isClean) return Promise.resolve(this.#options.meta.committedEpoch);
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });

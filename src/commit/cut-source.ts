@@ -29,6 +29,8 @@ export interface CapturedRange {
  * once.
  */
 export interface CutSource {
+  /** Marks dirty what may have changed unseen; to be called before asking what is dirty. */
+  readonly lending: { noteMapped(when: 'now' | 'when due'): void };
   /** A promise while some file is neither as long as it was nor as it will be: no time for a cut. */
   readonly resizing: Promise<void> | undefined;
   /** How many files have size or times that were not written down since they changed. */

@@ -3,6 +3,7 @@ import { MIB } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
 import { Pauses } from '../base/pauses.ts';
 import type { Vfs } from '../vfs/mod.ts';
+import { BackingFiles } from './backing-files.ts';
 import type { OperationCount } from './counters.ts';
 import { Counters, operationName } from './counters.ts';
 import type { LoopEnd } from './device-loop.ts';
@@ -20,7 +21,7 @@ import {
 import { Replies } from './replies.ts';
 import { RequestView } from './request.ts';
 import type { NegotiatedInit } from './session.ts';
-import { negotiate, putInitOut, readInitOffer } from './session.ts';
+import { canPassThrough, negotiate, putInitOut, readInitOffer } from './session.ts';
 import type { CacheSeconds } from './wire.ts';
 
 /** How long stop() waits for the promises of requests that were taken. */
@@ -86,7 +87,9 @@ export class FuseServer {
     this.#handlers = createHandlers(deps);
     this.#handlers[OPCODES.INIT] = () => this.#init();
     this.notifier = new Notifier(fd);
-    vfs.connect(this.notifier);
+    const passes = (): boolean =>
+      this.#negotiated !== undefined && canPassThrough(this.#negotiated);
+    vfs.connect(this.notifier, new BackingFiles(fd, passes));
     this.#loop = new DeviceLoop({
       fd,
       buffer: request.buffer,

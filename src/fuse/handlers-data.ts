@@ -30,7 +30,7 @@ export function dataHandlers(deps: HandlerDeps): HandlerList {
     [
       OPCODES.RELEASE,
       () => {
-        vfs.release(request.ino, request.u32(48));
+        vfs.release(request.context, request.ino, request.u64(40));
         replies.status(request, 0);
       },
     ],
@@ -73,7 +73,7 @@ function createOpen({ vfs, request, replies }: HandlerDeps): () => void {
     const { context, ino } = request;
     const opened: AnswerOptions<OpenResult> = {
       encode: putOpen,
-      undo: () => vfs.release(ino, 0),
+      undo: ({ handle = 0 }) => vfs.release(request.context, ino, handle),
     };
     replies.answer(request, vfs.open(context, ino, request.u32(40)), opened);
   };

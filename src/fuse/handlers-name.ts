@@ -114,8 +114,8 @@ function openingHandlers({ vfs, request, replies, cache }: HandlerDeps): Handler
       const bytes = putEntry(reply, at, attr, cache);
       return bytes + putOpen(reply, at + bytes, open);
     },
-    undo: ({ attr }) => {
-      vfs.release(attr.ino, 0);
+    undo: ({ attr, open }) => {
+      vfs.release(request.context, attr.ino, open.handle ?? 0);
       vfs.forget(attr.ino, 1);
     },
   };

@@ -103,6 +103,7 @@ export const INIT_EXPLICIT_INVAL_DATA: number = 2 ** 25;
 export const INIT_HANDLE_KILLPRIV_V2: number = 2 ** 28;
 export const INIT_EXT: number = 2 ** 30;
 /** INIT flags, bits 32 to 63, shifted down into the second word. */
+export const INIT2_PASSTHROUGH: number = 2 ** 5;
 export const INIT2_HAS_RESEND: number = 2 ** 7;
 
 /** SETATTR's mask of what to set. */
@@ -116,8 +117,10 @@ export const FATTR_ATIME_NOW = 0x80;
 export const FATTR_MTIME_NOW = 0x100;
 export const FATTR_KILL_SUIDGID = 0x800;
 
+export const FOPEN_DIRECT_IO = 0x1;
 export const FOPEN_KEEP_CACHE = 0x2;
 export const FOPEN_NOFLUSH = 0x20;
+export const FOPEN_PASSTHROUGH = 0x80;
 export const WRITE_KILL_SUIDGID = 0x4;
 /** With an access ACL from a caller who may not keep setgid. */
 export const SETXATTR_ACL_KILL_SGID = 0x1;

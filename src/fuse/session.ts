@@ -17,6 +17,7 @@ import {
   INIT_READDIRPLUS_AUTO,
   INIT_SETXATTR_EXT,
   INIT2_HAS_RESEND,
+  INIT2_PASSTHROUGH,
   MAX_PAGES,
   MAX_PAGES_OLD,
   PAGE_BYTES,
@@ -59,7 +60,7 @@ export interface InitOffer {
  * NO_OPENDIR_SUPPORT: see the OPENDIR handler.
  * Left out: WRITEBACK_CACHE (fsync and the cut could not see what the kernel holds), POSIX_LOCKS
  * and FLOCK_LOCKS (the kernel's own locks are right on one node), ATOMIC_O_TRUNC (the
- * kernel sends SETATTR), PASSTHROUGH.
+ * kernel sends SETATTR).
  */
 const WANTED: number =
   INIT_ASYNC_READ |
@@ -78,7 +79,9 @@ const WANTED: number =
   INIT_EXPLICIT_INVAL_DATA |
   INIT_HANDLE_KILLPRIV_V2 |
   INIT_EXT;
-const WANTED2: number = INIT2_HAS_RESEND;
+const WANTED2: number = INIT2_HAS_RESEND | INIT2_PASSTHROUGH;
+/** Files may be passed through from file systems that stand on no other one. */
+const STACK_DEPTH = 1;
 const MAX_BACKGROUND = 64;
 const INIT_OUT_BYTES = 64;
 
@@ -114,6 +117,11 @@ export function negotiate(offer: InitOffer): NegotiatedInit | undefined {
   };
 }
 
+/** Whether opens may be answered with FOPEN_PASSTHROUGH (Linux 6.9). */
+export function canPassThrough(init: NegotiatedInit): boolean {
+  return (init.flags2 & INIT2_PASSTHROUGH) !== 0;
+}
+
 /** Writes struct fuse_init_out. Returns its length. */
 export function putInitOut(into: Buffer, at: number, init: NegotiatedInit): number {
   into.fill(0, at, at + INIT_OUT_BYTES);
@@ -128,5 +136,6 @@ export function putInitOut(into: Buffer, at: number, init: NegotiatedInit): numb
   into.writeUInt32LE(1, at + 24); // nanoseconds a timestamp can tell apart
   into.writeUInt16LE(init.maxWriteBytes / PAGE_BYTES, at + 28);
   into.writeUInt32LE(init.flags2, at + 32);
+  if (canPassThrough(init)) into.writeUInt32LE(STACK_DEPTH, at + 36);
   return INIT_OUT_BYTES;
 }

@@ -129,6 +129,12 @@ describe('replies', () => {
     const at = Buffer.alloc(80, 0xee);
     expect(putOpen(at, 0, { keepCache: true, noFlush: true })).toBe(16);
     expect([getU64(at, 0), at.readUInt32LE(8), at.readUInt32LE(12)]).toEqual([0, 0x22, 0]);
+    // The kernel refuses KEEP_CACHE beside PASSTHROUGH.
+    const passed = { keepCache: true, noFlush: true, handle: 1 };
+    putOpen(at, 0, { ...passed, backing: { id: 7, isDirect: false } });
+    expect([getU64(at, 0), at.readUInt32LE(8), at.readUInt32LE(12)]).toEqual([1, 0xa0, 7]);
+    putOpen(at, 0, { ...passed, backing: { id: 7, isDirect: true } });
+    expect(at.readUInt32LE(8)).toBe(0xa1);
     const stat = {
       blockBytes: 4096,
       blocks: 10,
@@ -241,9 +247,9 @@ describe('negotiation', () => {
     return requestOf(26, body).buffer;
   }
 
-  test('a current kernel gets 1 MiB requests and resend', () => {
+  test('a current kernel gets 1 MiB requests, resend and passthrough', () => {
     const negotiated = negotiate(readInitOffer(offer(45, 0xffff_ffff, 0xffff_ffff), 104));
-    expect(negotiated).toMatchObject({ minor: 40, flags2: 0x80, maxWriteBytes: 1 << 20 });
+    expect(negotiated).toMatchObject({ minor: 40, flags2: 0xa0, maxWriteBytes: 1 << 20 });
     const out = Buffer.alloc(64, 0xee);
     expect(putInitOut(out, 0, negotiated ?? expect.fail())).toBe(64);
     expect([out.readUInt32LE(0), out.readUInt32LE(4), out.readUInt32LE(20)]).toEqual([
@@ -254,8 +260,10 @@ describe('negotiation', () => {
     expect([out.readUInt16LE(16), out.readUInt16LE(18), out.readUInt16LE(28)]).toEqual([
       64, 48, 256,
     ]);
-    expect([out.readUInt32LE(24), out.readUInt32LE(32)]).toEqual([1, 0x80]);
-    expect(out.subarray(36).every((byte) => byte === 0)).toBe(true);
+    expect([out.readUInt32LE(24), out.readUInt32LE(32)]).toEqual([1, 0xa0]);
+    const stackDepth = 1;
+    expect(out.readUInt32LE(36)).toBe(stackDepth);
+    expect(out.subarray(40).every((byte) => byte === 0)).toBe(true);
     const flags = out.readUInt32LE(12);
     // Locks, O_TRUNC, write-back, opens without a request.
     const refused = [1, 3, 10, 12, 16, 17, 19];

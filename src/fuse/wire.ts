@@ -3,8 +3,10 @@ import {
   ATTR_BYTES,
   DIRENT_BYTES,
   ENTRY_BYTES,
+  FOPEN_DIRECT_IO,
   FOPEN_KEEP_CACHE,
   FOPEN_NOFLUSH,
+  FOPEN_PASSTHROUGH,
   PAGE_BYTES,
 } from './protocol.ts';
 
@@ -88,16 +90,20 @@ export function putNoEntry(into: Buffer, at: number, seconds: number): number {
   return ENTRY_BYTES;
 }
 
-/**
- * Writes struct fuse_open_out. The handle is 0: a request's inode says everything. Returns its
- * length.
- */
+/** Writes struct fuse_open_out. Returns its length. */
 export function putOpen(into: Buffer, at: number, open: OpenResult): number {
-  const flags = (open.keepCache ? FOPEN_KEEP_CACHE : 0) | (open.noFlush ? FOPEN_NOFLUSH : 0);
-  putU64(into, at, 0);
-  into.writeUInt32LE(flags, at + 8);
-  into.writeUInt32LE(0, at + 12);
+  const { handle = 0, backing } = open;
+  putU64(into, at, handle);
+  into.writeUInt32LE(openFlags(open), at + 8);
+  into.writeInt32LE(backing?.id ?? 0, at + 12);
   return 16;
+}
+
+/** The kernel refuses to keep pages of a file beside another one that backs it. */
+function openFlags({ keepCache, noFlush, backing }: OpenResult): number {
+  const flags = noFlush ? FOPEN_NOFLUSH : 0;
+  if (backing === undefined) return flags | (keepCache ? FOPEN_KEEP_CACHE : 0);
+  return flags | FOPEN_PASSTHROUGH | (backing.isDirect ? FOPEN_DIRECT_IO : 0);
 }
 
 /** Writes struct fuse_kstatfs. Returns its length. */

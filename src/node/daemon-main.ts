@@ -108,6 +108,7 @@ log('info', 'serving', { mountPoint: request.mountPoint, epoch: volume.meta.comm
 const end = await running;
 log('info', 'the mount has ended', { end });
 rmSync(paths.session, { force: true });
+rmSync(paths.opens, { force: true });
 try {
   await volume.close({ commit: commitAtEnd });
 } catch (error) {

@@ -19,6 +19,8 @@ export interface HomePaths {
   log: string;
   /** What INIT agreed on, for the daemon that takes over. */
   session: string;
+  /** Opens that were passed to the kernel, for the same. */
+  opens: string;
   /** Why the last daemon could not start, or could not commit at its end. */
   failure: string;
 }
@@ -35,6 +37,7 @@ export function homePaths(home: string): HomePaths {
     lock: join(home, 'lock'),
     log: join(home, 'daemon.log'),
     session: join(home, 'session.json'),
+    opens: join(home, 'opens'),
     failure: join(home, 'failure.json'),
   };
 }

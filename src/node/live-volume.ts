@@ -85,6 +85,7 @@ export class LiveVolume {
       cache,
       readOnly,
       updatesAtime: options.updatesAtime,
+      opensPath: homePaths(options.home).opens,
       log,
       timed,
       durability: {

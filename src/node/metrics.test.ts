@@ -26,6 +26,7 @@ const STATS: StatsReport = {
     writtenBytes: 0,
     fetches: 1,
     fetchedBytes: 512,
+    passedOpens: 0,
     dirtyBytes: 0,
     cleanBytes: 4096,
     limitBytes: 8192,

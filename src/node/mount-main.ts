@@ -52,6 +52,7 @@ function daemonEnvironment(): NodeJS.ProcessEnv {
 async function main(): Promise<number> {
   const lock = lockHome(request.home);
   rmSync(paths.session, { force: true });
+  rmSync(paths.opens, { force: true });
   rmSync(paths.failure, { force: true });
   const fd = await mountDevice({
     mountPoint: request.mountPoint,

@@ -15,6 +15,8 @@ export interface CacheFigures {
   /** Chunks read from disks, and the bytes of them. */
   fetches: number;
   fetchedBytes: number;
+  /** Opens of files that the kernel then reads from the cache without the daemon. */
+  passedOpens: number;
   dirtyBytes: number;
   cleanBytes: number;
   limitBytes: number;
@@ -51,6 +53,7 @@ export function liveStats(
     operations,
     cache: {
       ...cache.counters,
+      passedOpens: volume.fileSystem.opens.passedCount,
       dirtyBytes: waitingBytes,
       cleanBytes: Math.max(0, cache.cachedBytes - waitingBytes),
       limitBytes: cache.limitBytes,

@@ -213,6 +213,8 @@ export class Content {
     if (!isRegular(source) || !isRegular(target)) return -EINVAL;
     const { fromOffset, toOffset } = copy;
     if (fromOffset >= source.sizeBytes) return 0;
+    // Who reads the cache file itself would find holes where the clone is not fetched yet.
+    if (this.#cache.lending.isLent(copy.to)) return -EOPNOTSUPP;
     const length = this.#sharable(source, target, copy);
     if (length <= 0) return -EOPNOTSUPP;
     if (toOffset + length > FILE_BYTES_MAX) return -EFBIG;

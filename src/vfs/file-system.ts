@@ -18,10 +18,12 @@ import { Changes } from './changes.ts';
 import { Content } from './content.ts';
 import { listFolder } from './folders.ts';
 import { Names } from './names.ts';
+import { Opens } from './opens.ts';
 import { Orphans } from './orphans.ts';
 import type {
   Attr,
   AttrChange,
+  Backing,
   CopyRange,
   EntryPlusSink,
   EntrySink,
@@ -57,6 +59,8 @@ export interface FileSystemOptions {
   readOnly: boolean;
   /** Whether the mount wants access times at this moment; yes by default. */
   updatesAtime?: () => boolean;
+  /** Where opens that are passed to the kernel are written down; none are without it. */
+  opensPath?: string;
   log: Log;
   timed?: Timed;
 }
@@ -67,6 +71,7 @@ export interface FileSystemOptions {
  * inode.
  */
 export class FileSystem implements Vfs {
+  readonly opens: Opens;
   readonly #options: FileSystemOptions;
   readonly #meta: LiveMeta;
   readonly #cache: FileCache;
@@ -84,7 +89,10 @@ export class FileSystem implements Vfs {
     this.#cache = options.cache;
     this.#orphans = new Orphans({
       meta: options.meta,
-      dropData: (ino) => options.cache.drop(ino),
+      dropData: (ino) => {
+        this.opens.forget(ino);
+        options.cache.drop(ino);
+      },
       timed: options.timed ?? untimed,
     });
     this.#changes = new Changes(options);
@@ -100,24 +108,38 @@ export class FileSystem implements Vfs {
       attr: (inode) => this.#attributes.of(inode),
     });
     this.#content = new Content({ meta, cache, changes, capacity, readOnly });
+    // Strong mode must hear of msync, which for a mapping of the cache file goes there.
+    const isStrong = options.durability.mode === 'strong';
+    this.opens = new Opens({
+      meta,
+      cache,
+      accessTimes: this.#accessTimes,
+      noFlush: !isStrong,
+      slotsPath: isStrong ? undefined : options.opensPath,
+      log: options.log,
+    });
     const receipt = (ino: Ino): string => options.durability.receipt(ino);
     this.#xattrs = new Xattrs({ meta, changes, receipt });
   }
 
-  connect(kernel: Kernel): void {
+  connect(kernel: Kernel, backing?: Backing): void {
     this.#attributes.kernel = kernel;
     this.#accessTimes.kernel = kernel;
     this.#content.zeroing.kernel = kernel;
+    if (backing !== undefined) this.opens.connect(backing);
   }
 
   mounted(): void {
+    this.opens.mounted();
     this.#meta.forgetReplies();
     if (!this.#options.readOnly) this.#orphans.reapAll();
   }
 
   /** Removes what nobody can reach any more; before the last commit of a mount. */
   unmounted(): void {
+    this.opens.close();
     if (this.#options.readOnly) return;
+    this.#cache.lending.noteMapped('now');
     this.#orphans.reapAll();
     this.#orphans.flush();
     this.#meta.writeTimes();
@@ -140,6 +162,7 @@ export class FileSystem implements Vfs {
     ino: Ino,
     change: AttrChange,
   ): Attr | NegativeErrno | Promise<Attr | NegativeErrno> {
+    if (change.sizeBytes === 0) this.opens.emptied(ino);
     const result = this.#attributes.set(context, ino, change);
     const isTimed = change.atime !== undefined || change.mtime !== undefined;
     const inode = isTimed ? this.#meta.inode(ino) : undefined;
@@ -203,14 +226,8 @@ export class FileSystem implements Vfs {
     return this.#names.link(context, ino, newParent, newName);
   }
 
-  open(_context: RequestContext, ino: Ino, flags: number): OpenResult | NegativeErrno {
-    const inode = this.#meta.inode(ino);
-    if (inode === undefined) return -ENOENT;
-    return this.#opened(this.#accessTimes.opened(inode, flags));
-  }
-
-  #opened(keepCache = true): OpenResult {
-    return { keepCache, noFlush: this.#options.durability.mode === 'weak' };
+  open(context: RequestContext, ino: Ino, flags: number): OpenResult | NegativeErrno {
+    return this.opens.open(context, ino, flags);
   }
 
   create(
@@ -228,23 +245,24 @@ export class FileSystem implements Vfs {
         ? this.#names.create(context, { parent, name, mode, rdev: 0 }, { isNew: true })
         : this.#names.told(known.ino);
     if (typeof attr === 'number') return attr;
-    const inode = done || known !== undefined ? undefined : this.#meta.inode(attr.ino);
+    const isNew = !done && known === undefined;
+    const inode = isNew ? this.#meta.inode(attr.ino) : undefined;
     if (inode !== undefined) this.#cache.fresh(inode);
-    return { attr, open: this.#opened() };
+    return this.opens.openNew(context, attr, flags, isNew);
   }
 
   tmpfile(
     context: RequestContext,
     parent: Ino,
     mode: number,
-    _flags: number,
+    flags: number,
   ): { attr: Attr; open: OpenResult } | NegativeErrno {
-    const attr = this.#names.tmpfile(context, parent, mode);
-    return typeof attr === 'number' ? attr : { attr, open: this.#opened() };
+    const done = this.#meta.earlierReply(context) !== undefined;
+    return this.opens.openNew(context, this.#names.tmpfile(context, parent, mode), flags, !done);
   }
 
-  release(_ino: Ino, _flags: number): void {
-    // Handles carry no state: unlinked inodes wait for the kernel's forget.
+  release(context: RequestContext, ino: Ino, handle: number): void {
+    this.opens.release(context, ino, handle);
   }
 
   read(

@@ -7,6 +7,7 @@ export { FileSystem } from './file-system.ts';
 export type {
   Attr,
   AttrChange,
+  Backing,
   CopyRange,
   EntryPlusSink,
   EntrySink,

@@ -78,6 +78,13 @@ export interface OpenResult {
   keepCache: boolean;
   /** close() needs no FLUSH request. */
   noFlush: boolean;
+  /** What release() gets back; 0 when absent. */
+  handle?: number;
+  /**
+   * A number of {@link Backing}: the kernel reads and writes that file itself; with `isDirect` only
+   * mappings go there, and reads and writes come to us.
+   */
+  backing?: { id: number; isDirect: boolean };
 }
 
 /**
@@ -108,6 +115,19 @@ export interface Kernel {
   forgetPages(ino: Ino, range?: { start: number; end: number }): Promise<unknown>;
 }
 
+/** Files of ours that the kernel reads itself. */
+export interface Backing {
+  /** Whether {@link open} may succeed. */
+  readonly isPossible: boolean;
+  /**
+   * Makes the file at `path` known to the kernel: a positive number, valid in each open of one
+   * inode until {@link close}; undefined where it cannot be.
+   */
+  open(path: string): number | undefined;
+  /** The kernel takes the number in no further open. Those there are go on. */
+  close(id: number): void;
+}
+
 type Reply<T> = T | NegativeErrno | Promise<T | NegativeErrno>;
 type Done = Reply<0>;
 
@@ -119,7 +139,7 @@ type Done = Reply<0>;
  */
 export interface Vfs {
   /** Called once, before the first request. */
-  connect(kernel: Kernel): void;
+  connect(kernel: Kernel, backing: Backing): void;
   /**
    * Called once a mount, when the kernel's INIT arrives; not called again when a new process takes
    * over.
@@ -174,8 +194,11 @@ export interface Vfs {
     mode: number,
     flags: number,
   ): Reply<{ attr: Attr; open: OpenResult }>;
-  /** What opens created before: once per successful open, when the last descriptor is gone. */
-  release(ino: Ino, flags: number): void;
+  /**
+   * Ends what an open began: once per successful open, when its last descriptor is gone. `handle`
+   * is that of the open; mappings may live on.
+   */
+  release(context: RequestContext, ino: Ino, handle: number): void;
   /**
    * Reads up to `length` bytes at `offset`. Synchronous: writes them into `into` at `at` and
    * returns the count, short only at the end of the file. Otherwise a promise of a buffer of its

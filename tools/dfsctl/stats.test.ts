@@ -31,6 +31,7 @@ function report(change: Partial<StatsReport> = {}): StatsReport {
       writtenBytes: 0,
       fetches: 1,
       fetchedBytes: 4_194_304,
+      passedOpens: 0,
       dirtyBytes: 0,
       cleanBytes: 4_194_304,
       limitBytes: 2 ** 30,

@@ -1,7 +1,7 @@
 /**
  * What Node does not offer of Linux, and the only code that calls the C library: mounting, waiting
- * for a descriptor, being handed one, raw reads and writes, reads that do not wait, ioctl, holes in files, locks, syncing a
- * file system, and the list of mounts.
+ * for a descriptor, being handed one, raw reads and writes, reads that do not wait, ioctl, holes in
+ * files, locks, leases, syncing a file system, and the list of mounts.
  */
 import * as posix from './constants.ts';
 
@@ -16,6 +16,7 @@ export {
   syncFileSystem,
   writeRaw,
 } from './descriptor.ts';
+export { hasOtherOpens, hasWriters } from './lease.ts';
 export { errnoName } from './libc.ts';
 export type { MountRequest } from './mount.ts';
 export { mountFileSystem, unmountFileSystem, unmountFileSystemAsync } from './mount.ts';
