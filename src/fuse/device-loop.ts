@@ -12,6 +12,7 @@ import {
   statusFlags,
 } from '../base/os/mod.ts';
 import type { Pauses } from '../base/pauses.ts';
+import { Wakefulness } from './wakefulness.ts';
 
 /**
  * Why the loop ended: the mount is gone, its connection was aborted by force, or stop() was called.
@@ -43,6 +44,8 @@ export interface DeviceLoopOptions {
   onRequest: (length: number, readMs: number) => number;
   /** Told how long the event loop had the thread while more requests may have waited. */
   pauses: Pauses;
+  /** Processors may sleep deeply also while requests come one after the other. */
+  letSleep: boolean;
   /** Number of requests that wait for promises. */
   pendingCount: () => number;
   log: Log;
@@ -69,6 +72,7 @@ export interface DeviceLoopOptions {
 export class DeviceLoop {
   readonly #options: DeviceLoopOptions;
   readonly #waiter: PollWaiter;
+  readonly #wakefulness: Wakefulness | undefined;
   readonly #flags: number;
   #state: 'new' | 'draining' | 'asleep' | 'ended' = 'new';
   #stopping = false;
@@ -81,6 +85,7 @@ export class DeviceLoop {
   constructor(options: DeviceLoopOptions) {
     this.#options = options;
     this.#waiter = new PollWaiter(options.fd, posix.POLLIN);
+    this.#wakefulness = options.letSleep ? undefined : new Wakefulness();
     this.#flags = (statusFlags(options.fd) | posix.O_NONBLOCK) & ~posix.O_ASYNC;
   }
 
@@ -99,6 +104,7 @@ export class DeviceLoop {
       this.#turn();
     }).finally(() => {
       this.#state = 'ended';
+      this.#wakefulness?.calm();
       clearInterval(safety);
       process.off('SIGIO', this.#wake);
     });
@@ -162,6 +168,7 @@ export class DeviceLoop {
       let nowMs = performance.now();
       if (length >= 0) {
         nowMs = onRequest(length, nowMs);
+        this.#wakefulness?.came(1, nowMs);
       } else {
         const end = this.#readFailed(length);
         if (end !== undefined) return end;

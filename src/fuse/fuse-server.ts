@@ -50,6 +50,8 @@ export interface FuseServerOptions {
   cacheSeconds?: CacheSeconds;
   /** Told how long each request, and what else the event loop does, keeps the loop. */
   pauses?: Pauses;
+  /** Processors may sleep deeply also while requests come one after the other; no unless given. */
+  letSleep?: boolean;
 }
 
 /**
@@ -96,6 +98,7 @@ export class FuseServer {
       onRequest: (length, readMs) => this.#dispatch(length, readMs),
       pendingCount: () => replies.pendingCount,
       pauses: this.#pauses,
+      letSleep: options.letSleep ?? false,
       log,
     });
   }

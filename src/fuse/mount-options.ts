@@ -11,6 +11,8 @@ export interface MountFlags {
   noAtime: boolean;
   /** Users other than the mounting one may enter. */
   allowOther: boolean;
+  /** Processors may sleep between requests: saves power, and each request waits for one to wake. */
+  cpuSleep: boolean;
 }
 
 type Setting = Partial<MountFlags>;
@@ -25,6 +27,7 @@ const OPTIONS: ReadonlyMap<string, Setting> = new Map<string, Setting>([
   ['noatime', { noAtime: true }],
   ['relatime', { noAtime: false }],
   ['allow_other', { allowOther: true }],
+  ['cpu_sleep', { cpuSleep: true }],
   ['default_permissions', {}],
 ]);
 

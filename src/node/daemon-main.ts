@@ -76,6 +76,7 @@ const server = new FuseServer({
   vfs: volume.fileSystem,
   log,
   pauses: volume.pauses,
+  letSleep: request.flags?.cpuSleep ?? false,
   ...(existsSync(paths.session)
     ? { negotiated: JSON.parse(readFileSync(paths.session, 'utf8')) as NegotiatedInit }
     : {}),

@@ -5,6 +5,7 @@
  */
 import * as posix from './constants.ts';
 
+export { holdCpuLatency, releaseCpuLatency } from './cpu-latency.ts';
 export { CpuWait } from './cpu-wait.ts';
 export {
   ioctlRaw,
