@@ -1,7 +1,7 @@
 import { fdatasync, ftruncateSync, unlink, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { timestamp } from '../base/clock.ts';
-import { ENOSPC, type NegativeErrno } from '../base/errno.ts';
+import { EINTR, ENOSPC, type NegativeErrno } from '../base/errno.ts';
 import { assert, DfsError, messageOf } from '../base/errors.ts';
 import type { Epoch, Ino } from '../base/ids.ts';
 import { BLOCK_BYTES } from '../base/limits.ts';
@@ -10,6 +10,7 @@ import type { CapturedRange, CutSource, FrozenFile } from '../commit/mod.ts';
 import { blocksOf, type Inode, type LiveMeta } from '../meta/mod.ts';
 import { CacheFiles, FREED_AT_ONCE_BYTES_MAX } from './cache-files.ts';
 import { blockCeil, blockFloor, type CachedFile } from './cached-file.ts';
+import { Cancels } from './cancels.ts';
 import { Cut } from './cut.ts';
 import { type Fetch, Fetcher } from './fetcher.ts';
 import { Holes } from './holes.ts';
@@ -70,6 +71,7 @@ export class FileCache implements CutSource {
   readonly #fetcher: Fetcher;
   readonly #reader: Reader;
   readonly #cut: Cut;
+  readonly #cancels = new Cancels();
   /** Where files have data and where not; erases ranges. */
   readonly holes: Holes;
   /** Lends cache files to the kernel. */
@@ -142,23 +144,28 @@ export class FileCache implements CutSource {
     return this.#reader.read(inode, offset, length, into, at);
   }
 
-  /** Writes all of `data` at `offset`: the count or a negative errno. */
-  write(inode: Inode, offset: number, data: Buffer): number | Promise<number> {
+  /** Writes all of `data` at `offset`: the count or a negative errno. `unique`: see cancelWrite(). */
+  write(inode: Inode, offset: number, data: Buffer, unique?: number): number | Promise<number> {
     const file = this.#files.load(inode);
     const waiting = this.#readyToWrite(file, offset, data.length);
     if (waiting === undefined) return this.#writeNow(file, offset, data);
-    return this.#writeLater(file.ino, offset, Buffer.from(data), waiting);
+    return this.#writeLater(file.ino, offset, Buffer.from(data), { waiting, unique });
+  }
+
+  /** Ends the write of the request `unique` with EINTR and nothing written, if it waits. */
+  cancelWrite(unique: number): void {
+    this.#cancels.cancel(unique);
   }
 
   async #writeLater(
     ino: Ino,
     offset: number,
     data: Buffer,
-    waiting: Promise<void>,
+    wait: { waiting: Promise<void>; unique: number | undefined },
   ): Promise<number> {
-    let pending: Promise<void> | undefined = waiting;
+    let pending: Promise<void> | undefined = wait.waiting;
     for (let tries = 0; tries < TRIES; tries++) {
-      await pending;
+      if (await this.#cancels.during(wait.unique, pending)) return -EINTR;
       const inode = this.#meta.inode(ino);
       if (inode === undefined) return data.length; // Nobody can read it any more.
       const file = this.#files.load(inode);

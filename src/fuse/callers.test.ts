@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { hasFatalSignal, isDying } from './callers.ts';
+import { hasFatalSignal, isDying, isKilled } from './callers.ts';
 
 /** The signal lines of /proc/TID/status. */
 function status(masks: {
@@ -36,6 +36,23 @@ test('a caller that handles, ignores or blocks its signal is not', () => {
   expect(hasFatalSignal(status({ pending: INT, ignored: INT }))).toBe(false);
   expect(hasFatalSignal(status({ pending: INT, blocked: INT }))).toBe(false);
   expect(hasFatalSignal(status({ pending: CHLD }))).toBe(false);
+});
+
+/** /proc/TID/stat of a process with a confusing name. */
+function stat(flags: number, exitCode: number): string {
+  const fields = Array.from({ length: 50 }, () => '0');
+  fields[0] = 'S';
+  fields[6] = String(flags);
+  fields[49] = String(exitCode);
+  return `7 (a) b (c) ${fields.join(' ')}\n`;
+}
+
+test('a process that a signal has ended is killed, one that exits is not', () => {
+  const exiting = 0x400004;
+  expect(isKilled(stat(exiting, 9))).toBe(true);
+  expect(isKilled(stat(exiting, 3 << 8))).toBe(false);
+  expect(isKilled(stat(exiting, 0))).toBe(false);
+  expect(isKilled(stat(0x400000, 9))).toBe(false);
 });
 
 test('this process is not dying, one outside of the namespace neither', () => {

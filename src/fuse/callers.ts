@@ -6,6 +6,12 @@ import { readFileSync } from 'node:fs';
  */
 const HARMLESS: bigint = [17, 18, 19, 20, 21, 22, 23, 28].reduce((mask, n) => mask | bit(n), 0n);
 
+/** Of /proc/TID/stat (proc(5)), counted from the third field. */
+const FLAGS_FIELD = 6;
+const EXIT_CODE_FIELD = 49;
+const PF_EXITING = 0x4;
+const EXIT_SIGNAL_MASK = 0x7f;
+
 function bit(signal: number): bigint {
   return 1n << BigInt(signal - 1);
 }
@@ -20,7 +26,8 @@ export function isDying(tid: number): boolean {
   // The kernel sends 0 for a process outside of the pid namespace of the mount.
   if (tid === 0) return false;
   try {
-    return hasFatalSignal(readFileSync(`/proc/${tid}/status`, 'latin1'));
+    if (hasFatalSignal(readFileSync(`/proc/${tid}/status`, 'latin1'))) return true;
+    return isKilled(readFileSync(`/proc/${tid}/stat`, 'latin1'));
   } catch {
     return true;
   }
@@ -32,6 +39,18 @@ export function hasFatalSignal(status: string): boolean {
   const spared =
     mask(status, 'SigBlk') | mask(status, 'SigIgn') | mask(status, 'SigCgt') | HARMLESS;
   return (pending & ~spared) !== 0n;
+}
+
+/**
+ * True when a signal has ended the process, which closes its files now; from the text of
+ * /proc/TID/stat.
+ */
+export function isKilled(stat: string): boolean {
+  // The second field, the name of the program, may have anything in it, in parentheses.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const flags = Number(fields[FLAGS_FIELD]);
+  const exitCode = Number(fields[EXIT_CODE_FIELD]);
+  return (flags & PF_EXITING) !== 0 && (exitCode & EXIT_SIGNAL_MASK) !== 0;
 }
 
 function mask(status: string, field: string): bigint {

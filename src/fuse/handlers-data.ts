@@ -17,6 +17,8 @@ import { putOpen, putU64 } from './wire.ts';
 export function dataHandlers(deps: HandlerDeps): HandlerList {
   const { vfs, request, replies } = deps;
   const wait: AnswerOptions<0> = { encode: () => 0, interruptible: true };
+  // A process that is killed closes its files as it ends, and is not interrupted any more.
+  const close: AnswerOptions<0> = { ...wait, unannounced: true };
   const done: AnswerOptions<number> = { encode: () => 0 };
   const copied: AnswerOptions<number> = { encode: putWritten };
   const position: AnswerOptions<number> = {
@@ -36,7 +38,7 @@ export function dataHandlers(deps: HandlerDeps): HandlerList {
     ],
     [OPCODES.READ, createRead(deps)],
     [OPCODES.WRITE, createWrite(deps)],
-    [OPCODES.FLUSH, () => replies.answer(request, vfs.flush(request.ino), wait)],
+    [OPCODES.FLUSH, () => replies.answer(request, vfs.flush(request.ino), close)],
     [
       OPCODES.FSYNC,
       () => {
@@ -127,6 +129,7 @@ function createWrite({ vfs, request, replies, counters }: HandlerDeps): () => vo
       counters.payload(OPCODES.WRITE, count);
       return putWritten(reply, at, count);
     },
+    cancel: (unique) => vfs.cancel(unique),
   };
   return () => {
     const data = request.bytes(WRITE_HEADER_BYTES, request.u32(56));

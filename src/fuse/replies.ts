@@ -26,6 +26,13 @@ export interface AnswerOptions<T> {
   undo?: Undo<T>;
   /** A mere wait, which may end with EINTR when its caller is being killed. */
   interruptible?: boolean;
+  /**
+   * The same for a change: whoever makes it is told the number of the request, and ends it with
+   * EINTR or as usual.
+   */
+  cancel?: (unique: number) => void;
+  /** The kernel tells nothing of the death of the caller, which is ending already. */
+  unannounced?: boolean;
 }
 
 /** A request whose answer is still a promise. */
@@ -36,6 +43,7 @@ interface Pending {
   opcode: number;
   pid: number;
   interruptible: boolean;
+  cancel: ((unique: number) => void) | undefined;
   interrupted: boolean;
   readMs: number;
 }
@@ -116,7 +124,7 @@ export class Replies {
 
   /** Answers with a promise of a buffer, which goes to the kernel without a copy. */
   answerBuffer(request: RequestView, result: Promise<Buffer | NegativeErrno>): void {
-    const pending = this.#register(request, false);
+    const pending = this.#register(request, { interruptible: true });
     result.then(
       (value) => {
         if (!this.#take(pending)) return;
@@ -136,9 +144,9 @@ export class Replies {
   /** FUSE_INTERRUPT: the caller of a request got a signal. */
   interrupt(unique: number): void {
     const pending = this.#pending.get(unique);
-    // Not pending: the answer is already on its way. Reads and writes finish, they are short.
-    if (pending === undefined || !pending.interruptible) return;
-    pending.interrupted = true;
+    // Not pending: the answer is already on its way.
+    if (pending === undefined) return;
+    pending.interrupted = pending.interruptible || pending.cancel !== undefined;
     this.#endInterrupted();
   }
 
@@ -152,14 +160,22 @@ export class Replies {
     for (const pending of this.#pending.values()) {
       if (!pending.interrupted) continue;
       if (!isDying(pending.pid)) waiting = true;
-      else if (this.#take(pending)) this.#status(pending.low, pending.high, pending.opcode, -EINTR);
+      else if (pending.cancel !== undefined) {
+        pending.interrupted = false;
+        pending.cancel(pending.key);
+      } else if (this.#take(pending)) {
+        this.#status(pending.low, pending.high, pending.opcode, -EINTR);
+      }
     }
-    if (waiting) {
-      this.#interruptTimer ??= setInterval(() => this.#endInterrupted(), INTERRUPT_CHECK_MS);
-    } else {
+    if (waiting) this.#lookAgain();
+    else {
       clearInterval(this.#interruptTimer);
       this.#interruptTimer = undefined;
     }
+  }
+
+  #lookAgain(): void {
+    this.#interruptTimer ??= setInterval(() => this.#endInterrupted(), INTERRUPT_CHECK_MS);
   }
 
   #defer<T>(
@@ -167,7 +183,7 @@ export class Replies {
     result: Promise<T | NegativeErrno>,
     options: AnswerOptions<T>,
   ): void {
-    const pending = this.#register(request, options.interruptible === true);
+    const pending = this.#register(request, options);
     result.then(
       (value) => {
         const { low, high, opcode } = pending;
@@ -182,11 +198,16 @@ export class Replies {
     );
   }
 
-  #register(request: RequestView, interruptible: boolean): Pending {
+  #register(
+    request: RequestView,
+    options: Pick<AnswerOptions<never>, 'interruptible' | 'cancel' | 'unannounced'>,
+  ): Pending {
     const { uniqueLow: low, uniqueHigh: high, opcode, context } = request;
     const { pid, unique: key } = context;
     const { readMs } = this;
-    const pending = { key, low, high, opcode, pid, interruptible, interrupted: false, readMs };
+    const { interruptible = false, cancel, unannounced: interrupted = false } = options;
+    const pending = { key, low, high, opcode, pid, interruptible, cancel, interrupted, readMs };
+    if (interrupted) this.#lookAgain();
     this.deferredCount++;
     this.#pending.set(key, pending);
     return pending;

@@ -66,13 +66,13 @@ export class Content {
       : result.catch((error: unknown) => this.#changes.errno(error, 'read'));
   }
 
-  write(ino: Ino, offset: number, data: Buffer): Done {
+  write(ino: Ino, offset: number, data: Buffer, unique?: number): Done {
     const inode = this.#meta.inode(ino);
     if (inode === undefined) return -ENOENT;
     if (this.#options.readOnly) return -EROFS;
     if (offset + data.length > FILE_BYTES_MAX) return -EFBIG;
     this.zeroing.apply(ino, offset, data);
-    return this.#guard('write', () => this.#cache.write(inode, offset, data));
+    return this.#guard('write', () => this.#cache.write(inode, offset, data, unique));
   }
 
   /** Runs what may throw or reject: the application sees an errno. */

@@ -283,7 +283,11 @@ export class FileSystem implements Vfs {
     killSuidGid: boolean,
   ): number | Promise<number> {
     const failed = this.#attributes.dropPrivileges(context, ino, killSuidGid);
-    return failed < 0 ? failed : this.#content.write(ino, offset, data);
+    return failed < 0 ? failed : this.#content.write(ino, offset, data, context.unique);
+  }
+
+  cancel(unique: number): void {
+    this.#cache.cancelWrite(unique);
   }
 
   fallocate(

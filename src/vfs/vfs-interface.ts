@@ -151,6 +151,11 @@ export interface Vfs {
   getattr(ino: Ino): Reply<Attr>;
   setattr(context: RequestContext, ino: Ino, change: AttrChange): Reply<Attr>;
   readlink(ino: Ino): Reply<Buffer>;
+  /**
+   * The caller of the write `unique`, which waits, is being killed: it shall end soon, with EINTR
+   * and nothing changed if it can.
+   */
+  cancel(unique: number): void;
   /** The content, listing or target of `ino` is read, by one who wants its access time updated. */
   accessed(ino: Ino): void;
   symlink(context: RequestContext, parent: Ino, name: Buffer, target: Buffer): Reply<Attr>;

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { ENOSPC } from '../../src/base/errno.ts';
+import { EINTR, ENOSPC } from '../../src/base/errno.ts';
 import { DfsError } from '../../src/base/errors.ts';
 import { type Ino } from '../../src/base/ids.ts';
 import { MIB } from '../../src/base/limits.ts';
@@ -109,6 +109,23 @@ describe('writing', () => {
     await rig.write(ino, BLOCK - 10, Buffer.alloc(BLOCK + 20, 1));
     content.fill(1, BLOCK - 10, 2 * BLOCK + 10);
     expect((await rig.content(ino)).equals(content)).toBe(true);
+  });
+
+  test('a write that waits can be cancelled, and then changes nothing', async () => {
+    const rig = rigOf();
+    const { ino, content } = await evictedFile(rig, 2);
+    const wall = gate();
+    rig.beforeFetch = wall.opened;
+    const inode = rig.meta.inode(ino);
+    if (inode === undefined) throw new Error('the inode is gone');
+    const write = rig.cache.write(inode, 5, Buffer.from('new'), 77);
+    rig.cache.cancelWrite(78);
+    rig.cache.cancelWrite(77);
+    expect(await write).toBe(-EINTR);
+    wall.open();
+    expect((await rig.content(ino)).equals(content)).toBe(true);
+    rig.cache.cancelWrite(77);
+    expect(await rig.cache.write(inode, 5, Buffer.from('new'), 77)).toBe(3);
   });
 
   test('a write waits for a fetch of its blocks and is not overwritten by it', async () => {

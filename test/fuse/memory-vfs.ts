@@ -61,6 +61,8 @@ export class MemoryVfs implements Vfs {
 
   accessed(): void {}
 
+  cancel(): void {}
+
   mounted(): void {}
 
   lookup(parent: Ino, name: Buffer): Answer<Attr> {
