@@ -8,7 +8,7 @@ export interface CacheDropOptions {
   meta: LiveMeta;
   cache: FileCache;
   /** Makes the kernel forget the pages of an inode; dirty ones are written first. */
-  invalidate: (ino: Ino) => Promise<unknown>;
+  invalidate: ((ino: Ino) => Promise<unknown>) | undefined;
 }
 
 /** What was taken out of the cache. */
@@ -35,7 +35,7 @@ export async function dropFromCache(ino: Ino, options: CacheDropOptions): Promis
     const freed = await cache.evict(file);
     if (freed > 0) report.files++;
     report.freedBytes += freed;
-    if (meta.inode(file) !== undefined) await invalidate(file);
+    if (meta.inode(file) !== undefined) await invalidate?.(file);
     if (++visited % FILES_A_TURN === 0) await nextTurn();
   }
   report.cachedBytes = cache.cachedBytes;

@@ -60,7 +60,11 @@ export class ControlServer {
       }),
       'POST /commit': (_query, say) => this.#commit(say),
       'POST /cache/drop': (query) =>
-        dropFromCache(inoOf(query), { meta: volume.meta, cache: volume.cache, invalidate }),
+        dropFromCache(inoOf(query), {
+          meta: volume.meta,
+          cache: volume.cache,
+          invalidate: query.get('pages') === 'keep' ? undefined : invalidate,
+        }),
       'POST /fsck': (_query, say) => volume.store.fsck((progress) => say({ progress })),
       'POST /unmount': (query) => onUnmount({ commit: query.get('commit') !== 'false' }),
     };

@@ -62,8 +62,9 @@ void control_post(const char *socket_path, const char *path) {
   differ("nobody answers %s at %s", path, socket_path);
 }
 
-void control_evict(const char *socket_path, uint64_t ino) {
+void control_evict(const char *socket_path, uint64_t ino, enum evict what) {
   char path[64];
-  snprintf(path, sizeof path, "/cache/drop?ino=%lu", ino);
+  const char *pages = what == EVICT_BLOCKS ? "&pages=keep" : "";
+  snprintf(path, sizeof path, "/cache/drop?ino=%lu%s", ino, pages);
   control_post(socket_path, path);
 }

@@ -10,7 +10,10 @@
  */
 void control_post(const char *socket_path, const char *path);
 
+/* What is taken out of the cache: only what the daemon has, or the kernel's pages as well. */
+enum evict { EVICT_BLOCKS, EVICT_BLOCKS_AND_PAGES };
+
 /* Takes clean blocks of a file out of the cache; of all files for inode 1. */
-void control_evict(const char *socket_path, uint64_t ino);
+void control_evict(const char *socket_path, uint64_t ino, enum evict what);
 
 #endif

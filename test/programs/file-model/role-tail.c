@@ -85,7 +85,7 @@ static void disturb(struct role *role) {
   struct stat stat_of_file;
   if (stat(role->file->path, &stat_of_file) != 0) failed("stat");
   note("; evict");
-  control_evict(options->control, stat_of_file.st_ino);
+  control_evict(options->control, stat_of_file.st_ino, EVICT_BLOCKS);
 }
 
 void role_tail_step(struct role *role) {

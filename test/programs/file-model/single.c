@@ -66,7 +66,7 @@ static void disturb(const struct options *options, struct world *world) {
   struct stat stat_of_file;
   if (stat(file->path, &stat_of_file) != 0) failed("stat");
   note(everything ? "; evict all" : "; evict %s", name_of(world, file));
-  control_evict(options->control, everything ? 1 : stat_of_file.st_ino);
+  control_evict(options->control, everything ? 1 : stat_of_file.st_ino, EVICT_BLOCKS_AND_PAGES);
 }
 
 static void step(const struct options *options, struct world *world, uint64_t number) {
