@@ -1,16 +1,20 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readMountinfo } from '../../src/base/os/mod.ts';
 
 const NAMED_MAX = 5;
 
 /**
- * The processes that use something below `folder`, as "name (pid)", the first few. It reads
- * links in /proc only and never touches the folder, whose daemon may hang.
+ * What uses something below `folder`: mounts, and processes as "name (process PID)", the first few.
+ * It reads /proc only and never touches the folder, whose daemon may hang.
  */
 export function usersOf(folder: string): string[] {
-  const users: string[] = [];
+  const users = readMountinfo()
+    .filter(({ mountPoint }) => mountPoint.startsWith(`${folder}/`))
+    .map(({ source, mountPoint }) => `${source} (mounted on ${mountPoint})`)
+    .slice(0, NAMED_MAX);
   for (const pid of namesIn('/proc').filter((name) => /^\d+$/.test(name))) {
     if (!usesFolder(`/proc/${pid}`, folder)) continue;
-    if (users.length === NAMED_MAX) return [...users, 'others'];
+    if (users.length >= NAMED_MAX) return [...users, 'others'];
     users.push(`${commandOf(pid)} (process ${pid})`);
   }
   return users;

@@ -74,8 +74,8 @@ async function detach(mountPoint: string, client: ControlClient): Promise<void> 
     await client.post('/unmount?commit=true');
     if (!(error instanceof DfsError) || error.details.errno !== EBUSY) throw error;
     const users = usersOf(mountPoint);
-    const who =
-      users.length === 0 ? 'a process has files on it open' : `used by ${users.join(', ')}`;
+    const unseen = 'a process has files on it open; root can see which';
+    const who = users.length === 0 ? unseen : `used by ${users.join(', ')}`;
     throw new DfsError(
       'BUSY',
       `Cannot unmount ${mountPoint}: it is busy, ${who}; end that and repeat`,
