@@ -91,6 +91,11 @@ export class Pauses {
     this.#take(NO_CPU, cpuWaitMs);
   }
 
+  /** The same of something that is over and was told later. */
+  noteLater(cause: string, ms: number): void {
+    this.#take(cause, ms);
+  }
+
   #take(cause: string, ms: number): void {
     if (ms > this.#longestMs) {
       this.#longestMs = ms;

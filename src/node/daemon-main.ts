@@ -4,7 +4,7 @@
  */
 
 import { existsSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
-import { PerformanceObserver } from 'node:perf_hooks';
+import { constants, PerformanceObserver } from 'node:perf_hooks';
 import { DfsError, InvariantError, messageOf } from '../base/errors.ts';
 import { createLog } from '../base/log.ts';
 import { MountWatch } from '../base/os/mod.ts';
@@ -67,7 +67,11 @@ async function openVolume(): Promise<LiveVolume> {
 
 const volume = await openVolume();
 const collections = new PerformanceObserver((list) => {
-  for (const { duration } of list.getEntries()) volume.pauses.note('garbage collection', duration);
+  for (const entry of list.getEntries()) {
+    const { kind } = (entry as unknown as { detail: { kind: number } }).detail;
+    const size = kind === constants.NODE_PERFORMANCE_GC_MINOR ? 'minor' : 'major';
+    volume.pauses.noteLater(`garbage collection, ${size}`, entry.duration);
+  }
 });
 collections.observe({ entryTypes: ['gc'] });
 let commitAtEnd = true;
