@@ -2,12 +2,26 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { setTimeout } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { canMount, TestVolume } from '../harness/volume.ts';
 
 const RUN = resolve(import.meta.dirname, 'run.py');
 const SUBJECTS: readonly string[] = `names renames links modes owners special times opens data
   sparse space mapping copies xattrs acls locks folders`.split(/\s+/);
+/** Those whose answers a dead daemon must not change. */
+const DISTURBED = [
+  'links',
+  'renames',
+  'opens',
+  'data',
+  'sparse',
+  'mapping',
+  'copies',
+  'locks',
+  'large',
+];
+const PAUSE_MS = 700;
 const isRoot = process.getuid?.() === 0;
 
 /** Runs the cases of one subject: its exit status and what it printed. */
@@ -57,4 +71,48 @@ describe.skipIf(!canMount)('the mount has what the suite asks', () => {
   });
   afterAll(() => volume?.dispose());
   test.each(SUBJECTS)('%s', (subject) => expectAll(volume?.mountPoint ?? '', subject), 300_000);
+});
+
+/** Until `end` resolves: commits, cold caches and deaths of the daemon, one after the other. */
+async function disturb(volume: TestVolume, end: Promise<unknown>): Promise<number> {
+  let isOver = false;
+  const over = end.finally(() => {
+    isOver = true;
+  });
+  let kills = 0;
+  while (!isOver) {
+    await volume.serving();
+    await volume.commit();
+    await volume.call('POST', '/cache/drop?ino=1');
+    await Promise.race([over, setTimeout(PAUSE_MS)]);
+    if (isOver) break;
+    await volume.killDaemon();
+    kills++;
+  }
+  await over;
+  return kills;
+}
+
+describe.skipIf(!canMount)('the mount has it also', () => {
+  test('while its daemon is killed, commits, and has nothing in its cache', async () => {
+    const volume = await TestVolume.create();
+    onTestFinished(() => volume.dispose());
+    await volume.mount();
+    const only = DISTURBED.flatMap((subject) => ['--only', subject]);
+    const running = run(volume.mountPoint, ...only);
+    expect(await disturb(volume, running)).toBeGreaterThan(0);
+    const { status, lines } = await running;
+    expect(status, lines.join('\n')).toBe(0);
+  }, 300_000);
+
+  test('when it is full: the write that does not fit fails, what was written stays', async () => {
+    const volume = await TestVolume.create({
+      diskMib: 128,
+      bucketBytes: 16 * 2 ** 20,
+      cacheBytes: 64 * 2 ** 20,
+    });
+    onTestFinished(() => volume.dispose());
+    await volume.mount();
+    await expectAll(volume.mountPoint, 'space');
+  }, 300_000);
 });

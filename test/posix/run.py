@@ -22,7 +22,7 @@ from suite import harness  # noqa: E402
 
 SUBJECTS = (
     "names renames links races modes owners special times utimes opens data transfers sparse "
-    "space mapping copies xattrs acls locks folders watching"
+    "space mapping copies xattrs acls locks folders watching large"
 ).split()
 TYPES = {0xEF53: "ext4", 0x01021994: "tmpfs", 0x58465342: "xfs", 0x9123683E: "btrfs"}
 TYPES.update({0x65735546: "fuse", 0x794C7630: "overlay"})

@@ -232,6 +232,18 @@ def mtime_follows_a_write_through_a_mapping(t):
 
 
 @case
+def a_time_that_is_set_after_unmapping_stays(t):
+    write_file("f", bytes(3 * PAGE))
+    view = mapped("f", 3 * PAGE)
+    view[PAGE] = 1
+    view.close()
+    os.utime("f", ns=(10**18, 10**18))
+    os.fsync(os.open("f", RW))
+    t.equal("mtime", os.stat("f").st_mtime_ns, 10**18)
+    t.equal("content", read_file("f")[PAGE], 1)
+
+
+@case
 def a_large_mapping_is_written_back(t):
     size = 16 * 2**20
     fd = os.open("f", RW | CREAT)
