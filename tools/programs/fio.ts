@@ -54,10 +54,10 @@ const JOBS: readonly Job[] = [
     name: 'clients',
     flags: 'rw=randwrite bs=4k ioengine=psync numjobs=4 verify_backlog=256',
   },
-  { name: 'killed', flags: 'rw=randwrite bs=4k ioengine=psync loops=12', kills: true },
+  { name: 'killed', flags: 'rw=randwrite bs=4k ioengine=psync', kills: true },
   {
     name: 'killed-aio',
-    flags: 'rw=randwrite bs=4k ioengine=libaio direct=1 iodepth=8 loops=12',
+    flags: 'rw=randwrite bs=4k ioengine=libaio direct=1 iodepth=8',
     kills: true,
   },
 ];
@@ -65,7 +65,9 @@ const JOBS: readonly Job[] = [
 async function fio(ground: Ground, job: Job, more: readonly string[]): Promise<void> {
   const size = ground.quick ? '8m' : '64m';
   const flags = [`name=${job.name}`, `directory=${ground.folder}`, `size=${size}`];
-  const all = [...flags, ...COMMON, 'fallocate=none', ...words(job.flags), ...more];
+  // Long enough for some kills, and no longer.
+  const loops = job.kills === true ? [`loops=${ground.quick ? 12 : 3}`] : [];
+  const all = [...flags, ...COMMON, 'fallocate=none', ...loops, ...words(job.flags), ...more];
   const args = all.map((flag) => `--${flag}`);
   const { status, output, errors } = await ground.run('fio', args, { anyStatus: true });
   if (status === 0) return;
