@@ -15,7 +15,7 @@ import { Cut } from './cut.ts';
 import { type Fetch, Fetcher } from './fetcher.ts';
 import { Holes } from './holes.ts';
 import { Lending } from './lending.ts';
-import { Reader, type Resident } from './reader.ts';
+import { type CacheCounters, Reader, type Resident } from './reader.ts';
 
 const syncData = promisify(fdatasync);
 
@@ -30,18 +30,6 @@ export interface FileCacheOptions {
   timed?: Timed;
   /** What reads without waiting; for tests. */
   resident?: Resident | undefined;
-}
-
-/** Bytes read, written and fetched since the start; reads that needed no fetch, and those that did. */
-export interface CacheCounters {
-  readBytes: number;
-  writtenBytes: number;
-  fetches: number;
-  fetchedBytes: number;
-  hits: number;
-  misses: number;
-  /** Hits that waited for the cache device: the kernel did not have them in memory. */
-  deviceReads: number;
 }
 
 /** Times an operation waits for its blocks, when others take them away again. */

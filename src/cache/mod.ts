@@ -3,5 +3,6 @@
  * dirty, keeps the bytes of a cut while it is being committed, and evicts what is clean.
  */
 export type { Fetch, FetchRequest } from './fetcher.ts';
-export type { CacheCounters, FileCacheOptions } from './file-cache.ts';
+export type { FileCacheOptions } from './file-cache.ts';
 export { FileCache } from './file-cache.ts';
+export type { CacheCounters } from './reader.ts';

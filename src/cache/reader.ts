@@ -8,6 +8,18 @@ import type { CacheFiles } from './cache-files.ts';
 import { blockCeil, blockFloor, type CachedFile } from './cached-file.ts';
 import type { Fetcher } from './fetcher.ts';
 
+/** All since the start: bytes, and reads that needed no fetch, and those that did. */
+export interface CacheCounters {
+  readBytes: number;
+  writtenBytes: number;
+  fetches: number;
+  fetchedBytes: number;
+  hits: number;
+  misses: number;
+  /** Hits that waited for the cache device: the kernel did not have them in memory. */
+  deviceReads: number;
+}
+
 /** Times a read waits for its blocks, when others take them away again. */
 const TRIES = 64;
 

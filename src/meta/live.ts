@@ -6,7 +6,7 @@ import { openDatabase } from './database.ts';
 import { Erased } from './erased.ts';
 import { GroupSync } from './group-sync.ts';
 import { InoNumbers } from './ino-numbers.ts';
-import type { Inode } from './inode.ts';
+import { growOp, type Inode } from './inode.ts';
 import { InodeCache } from './inode-cache.ts';
 import { JournalIndex } from './journal-index.ts';
 import { LazyTimes } from './lazy-times.ts';
@@ -52,8 +52,7 @@ const LAZY_A_CUT = 128;
  *     and times of a dirty file, which its cache file changes and the next cut writes down with a
  *     `grow`, and for the access time, which {@link touch} changes and a later cut writes down.
  *  4. A publish may be cut off anywhere and repeated: the extents come first, then the mark that the
- *     epoch is committed, then, in pieces, journal and dirty marks that are no longer needed. The
- *     next process removes what is left of them before it looks at them.
+ *     epoch is committed, then, in pieces, what is no longer needed; the next process removes the rest.
  */
 export class LiveMeta {
   readonly state: MetaState;
@@ -328,10 +327,7 @@ export class LiveMeta {
     this.#trim.begin({ epoch, seq, pending: this.#index.pending });
   }
 
-  /**
-   * Removes some of what committed epochs have of the journal and of the dirty marks, at most `rows`
-   * of each; false when nothing more is left to remove.
-   */
+  /** Removes up to `rows` rows of the journal and dirty marks of committed epochs; false: no more. */
   trim(rows: number): boolean {
     let isLeft = false;
     this.#transactions.unlogged(() => {
@@ -401,14 +397,4 @@ export class LiveMeta {
     await this.#transactions.close(options);
     this.#db.close();
   }
-}
-
-function growOp(inode: Inode): MetaOp {
-  return {
-    kind: 'grow',
-    ino: inode.ino,
-    sizeBytes: inode.sizeBytes,
-    mtime: { sec: inode.mtimeSec, nsec: inode.mtimeNsec },
-    ctime: { sec: inode.ctimeSec, nsec: inode.ctimeNsec },
-  };
 }
