@@ -164,7 +164,7 @@ static void stat_all(const char *folder, long count, const char *measure) {
   report(measure, (double)count, 0, start);
 }
 
-static void list_all(const char *folder, long count) {
+static void list_all(const char *name, const char *folder, long count) {
   struct stat found;
   long seen = 0;
   double start = seconds();
@@ -175,7 +175,7 @@ static void list_all(const char *folder, long count) {
   }
   closedir(listing);
   if (seen != count + 2) die("find all files of", folder);
-  report("list", (double)count, 0, start);
+  report(name, (double)count, 0, start);
 }
 
 /* small FOLDER COUNT SEED: creates, looks at, lists, renames and deletes files of 4 KiB */
@@ -195,7 +195,8 @@ static void run_small(char **args) {
   report("create", (double)count, (double)count * PAGE, start);
   stat_all(folder, count, "stat-first");
   stat_all(folder, count, "stat");
-  list_all(folder, count);
+  list_all("list", folder, count);
+  list_all("list-again", folder, count);
   start = seconds();
   for (long index = 0; index < count; index++) {
     const char *path = name_of(folder, "file", index);

@@ -39,6 +39,12 @@ const MEASURES: readonly Measure[] = [
     napkin: (_limits, native) => native,
   },
   {
+    name: 'list-again',
+    title: 'small files: the same again (ls -l)',
+    unit: '/s',
+    napkin: (_limits, native) => native,
+  },
+  {
     name: 'rename',
     title: 'small file: rename',
     unit: '/s',
