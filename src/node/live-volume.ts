@@ -10,6 +10,7 @@ import { FileCache } from '../cache/mod.ts';
 import { Committer } from '../commit/mod.ts';
 import { LiveMeta } from '../meta/mod.ts';
 import { FileSystem } from '../vfs/mod.ts';
+import { Capacity } from './capacity.ts';
 import type { Config } from './config.ts';
 import { homePaths, requireMeta } from './home.ts';
 import { type Receipt, Receipts } from './receipts.ts';
@@ -42,6 +43,7 @@ export class LiveVolume {
   readonly mode: 'weak' | 'strong';
   readonly readOnly: boolean;
   readonly pauses: Pauses;
+  readonly #capacity: Capacity;
   #report: VolumeReport;
   #timer: NodeJS.Timeout;
 
@@ -80,6 +82,7 @@ export class LiveVolume {
       committer: this.committer,
       scheme: () => this.#report.scheme,
     });
+    this.#capacity = new Capacity({ cache, committer: this.committer, report });
     this.fileSystem = new FileSystem({
       meta,
       cache,
@@ -93,10 +96,7 @@ export class LiveVolume {
         commit: () => this.committer.commit(),
         receipt: (ino) => this.receipts.text(ino),
       },
-      capacity: () => ({
-        totalBytes: this.#report.capacityBytes,
-        freeBytes: Math.max(0, this.#report.freeBytes - this.cache.dirtyBytes),
-      }),
+      capacity: () => this.#capacity.now(),
     });
     if (!readOnly) this.committer.start();
     this.#timer = setInterval(() => void this.refresh().catch(() => undefined), REPORT_MS);
@@ -168,7 +168,9 @@ export class LiveVolume {
   }
 
   async refresh(): Promise<VolumeReport> {
+    const stored = this.#capacity.stored;
     this.#report = await this.store.report();
+    this.#capacity.reported(this.#report, stored);
     return this.#report;
   }
 

@@ -1,7 +1,8 @@
 import { stat, statfs } from 'node:fs/promises';
-import { expansionFactor, formatScheme, parseScheme, type Scheme, survives } from '../chunk/mod.ts';
+import { formatScheme, parseScheme, type Scheme, survives } from '../chunk/mod.ts';
 import type { Volume, VolumeDisk } from '../commit/mod.ts';
 import { formatLocation } from '../diskmap/mod.ts';
+import { placeableBytes } from './capacity.ts';
 
 /** How a disk is, for people and programs. Sizes in bytes. */
 export interface DiskReport {
@@ -52,8 +53,7 @@ export async function volumeReport(volume: Volume): Promise<VolumeReport> {
   const scheme = parseScheme(map.scheme);
   const disks = await diskReports(volume);
   const totals = committed.totals();
-  const freeRaw = await freeRawBytes(volume.disks);
-  const freeBytes = Math.floor(freeRaw / expansionFactor(scheme));
+  const freeBytes = placeableBytes(scheme, await freeByDisk(volume.disks));
   const head = volume.head;
   return {
     volumeUuid: map.volumeUuid,
@@ -124,16 +124,20 @@ async function freeOf(path: string): Promise<number | undefined> {
   }
 }
 
-/** Free space of the disks; folders on one file system share it. */
-async function freeRawBytes(disks: readonly VolumeDisk[]): Promise<number> {
-  const byDevice = new Map<number, number>();
+/** Free space of each disk that can be used; folders on one file system share its. */
+async function freeByDisk(disks: readonly VolumeDisk[]): Promise<number[]> {
+  const byDevice = new Map<number, { free: number; disks: number }>();
   for (const { path, problem } of disks) {
     if (path === undefined || problem !== undefined) continue;
     try {
-      byDevice.set((await stat(path)).dev, (await freeOf(path)) ?? 0);
+      const { dev } = await stat(path);
+      const sharing = byDevice.get(dev)?.disks ?? 0;
+      byDevice.set(dev, { free: (await freeOf(path)) ?? 0, disks: sharing + 1 });
     } catch {
       // A disk that went away gives nothing.
     }
   }
-  return [...byDevice.values()].reduce((sum, bytes) => sum + bytes, 0);
+  return [...byDevice.values()].flatMap((device) =>
+    Array.from({ length: device.disks }, () => device.free / device.disks),
+  );
 }

@@ -37,6 +37,8 @@ import { type XattrChange, Xattrs } from './xattrs.ts';
 
 const O_EXCL = 0o200;
 const BLOCK = 4096;
+/** Shown as the number of inodes, of which there is no limit. */
+const FILES_MAX: number = 2 ** 32;
 
 /** What durability the mount promises and where it comes from. */
 export interface Durability {
@@ -55,7 +57,7 @@ export interface FileSystemOptions {
   cache: FileCache;
   durability: Durability;
   /** Bytes of plain content the volume can hold, and still take, under its scheme. */
-  capacity: () => { totalBytes: number; freeBytes: number };
+  capacity: () => { totalBytes: number; freeBytes: number; inodes?: number };
   readOnly: boolean;
   /** Whether the mount wants access times at this moment; yes by default. */
   updatesAtime?: () => boolean;
@@ -365,14 +367,14 @@ export class FileSystem implements Vfs {
   }
 
   statfs(): StatFs {
-    const { totalBytes, freeBytes } = this.#options.capacity();
+    const { totalBytes, freeBytes, inodes = 1 } = this.#options.capacity();
     return {
       blockBytes: BLOCK,
       blocks: Math.floor(totalBytes / BLOCK),
       blocksFree: Math.floor(freeBytes / BLOCK),
       blocksAvailable: Math.floor(freeBytes / BLOCK),
-      files: 2 ** 32,
-      filesFree: 2 ** 32 - 1,
+      files: FILES_MAX,
+      filesFree: FILES_MAX - inodes,
       nameBytesMax: NAME_BYTES_MAX,
     };
   }
