@@ -53,7 +53,7 @@ export class ControlServer {
       'GET /metrics': () => metricsText(liveStats(volume, operations())),
       'GET /receipt': (query) => volume.receipt(inoOf(query)),
       'GET /locate': async (query) => ({
-        receipt: volume.receipt(inoOf(query)),
+        receipt: await volume.receipt(inoOf(query)),
         extents: await volume.store.locate(
           volume.meta.state.extents.overlapping(inoOf(query), 0, Number.MAX_SAFE_INTEGER),
         ),

@@ -174,7 +174,7 @@ export class LiveVolume {
     return this.#report;
   }
 
-  receipt(ino: Ino): Receipt {
+  receipt(ino: Ino): Receipt | Promise<Receipt> {
     return this.receipts.of(ino);
   }
 

@@ -1,7 +1,8 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Epoch, Ino } from '../base/ids.ts';
 import type { FileCache } from '../cache/mod.ts';
 import type { Committer } from '../commit/mod.ts';
-import { isFolder, type LiveMeta } from '../meta/mod.ts';
+import { isFolder, type LiveMeta, S_IFDIR } from '../meta/mod.ts';
 
 /** How far a file, or a folder with all that is in it, is committed. */
 export interface Receipt {
@@ -35,7 +36,10 @@ interface Waiting {
   behindCut: boolean;
 }
 
-const LIST_BATCH = 1000;
+/** So many entries of folders are looked at in one turn of the event loop, at some 5 us each. */
+const LOOKS_A_TURN = 200;
+
+const FOLDER_TYPE = S_IFDIR >>> 12;
 
 /** Answers how far inodes are committed. */
 export class Receipts {
@@ -45,11 +49,23 @@ export class Receipts {
     this.#options = options;
   }
 
-  of(ino: Ino): Receipt {
+  /**
+   * The receipt of a file, or of a folder with all that is in it. That takes as long as a walk; what
+   * is moved meanwhile may be seen twice or not at all.
+   */
+  of(ino: Ino): Receipt | Promise<Receipt> {
+    const { committer, meta } = this.#options;
+    const waiting = { dirty: 0, frozen: 0, pending: false, behindCut: false };
+    if (committer.isClean) return this.#receipt(waiting);
+    this.#add(ino, waiting);
+    const inode = meta.inode(ino);
+    if (inode === undefined || !isFolder(inode)) return this.#receipt(waiting);
+    return this.#walk(ino, waiting).then(() => this.#receipt(waiting));
+  }
+
+  #receipt(waiting: Waiting): Receipt {
     const { cache, committer, scheme } = this.#options;
     const { committedEpoch, failure, running } = committer.status;
-    const waiting = { dirty: 0, frozen: 0, pending: false, behindCut: false };
-    if (!committer.isClean) this.#collect(ino, waiting);
     const isInCut = running !== undefined && !waiting.behindCut;
     const isCached = waiting.dirty > 0 || (waiting.pending && !isInCut);
     const oldest = cache.oldestDirtyMs;
@@ -68,27 +84,44 @@ export class Receipts {
     };
   }
 
-  #collect(ino: Ino, waiting: Waiting): void {
+  #add(ino: Ino, waiting: Waiting): void {
     const { meta, cache } = this.#options;
     const { dirty, frozen } = cache.uncommittedBytes(ino);
     waiting.dirty += dirty;
     waiting.frozen += frozen;
     if (meta.isPending(ino)) waiting.pending = true;
     if (meta.isBehindCut(ino)) waiting.behindCut = true;
-    const inode = meta.inode(ino);
-    if (inode === undefined || !isFolder(inode)) return;
-    for (let behind = -1; ; ) {
-      const batch = meta.state.entries(ino, behind, LIST_BATCH);
-      for (const [, , entry] of batch) this.#collect(entry, waiting);
-      const last = batch.at(-1);
-      if (last === undefined || batch.length < LIST_BATCH) return;
-      behind = last[0];
+  }
+
+  async #walk(top: Ino, waiting: Waiting): Promise<void> {
+    const { meta } = this.#options;
+    const folders = [top];
+    for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+      for (let behind = -1, limit = LOOKS_A_TURN; ; ) {
+        const read = meta.state.entries(folder, behind, limit);
+        // Names that share the last hash may go on behind the limit: they wait for the next batch.
+        const last = read.at(-1)?.[0];
+        const isEnd = read.length < limit;
+        const batch = isEnd ? read : read.filter(([hash]) => hash !== last);
+        for (const [, , ino, type] of batch) {
+          this.#add(ino, waiting);
+          if (type === FOLDER_TYPE) folders.push(ino);
+        }
+        await nextTurn();
+        if (isEnd) break;
+        limit = batch.length > 0 ? LOOKS_A_TURN : limit * 2;
+        behind = batch.at(-1)?.[0] ?? behind;
+      }
     }
   }
 
   /** The receipt as the extended attribute user.dfs.commit shows it. */
-  text(ino: Ino): string {
-    const { state, epoch } = this.of(ino);
-    return state === 'committed' ? `committed@${epoch}` : state;
+  text(ino: Ino): string | Promise<string> {
+    const receipt = this.of(ino);
+    return receipt instanceof Promise ? receipt.then(textOf) : textOf(receipt);
   }
+}
+
+function textOf({ state, epoch }: Receipt): string {
+  return state === 'committed' ? `committed@${epoch}` : state;
 }

@@ -29,6 +29,7 @@ import type {
   EntrySink,
   Kernel,
   OpenResult,
+  Reply,
   RequestContext,
   StatFs,
   Vfs,
@@ -49,7 +50,7 @@ export interface Durability {
   /** Resolves when everything up to now is committed; rejects when that failed. */
   commit(): Promise<unknown>;
   /** Text of the receipt of `ino`: cached, committing or committed@epoch. */
-  receipt(ino: Ino): string;
+  receipt(ino: Ino): string | Promise<string>;
 }
 
 export interface FileSystemOptions {
@@ -120,7 +121,7 @@ export class FileSystem implements Vfs {
       slotsPath: isStrong ? undefined : options.opensPath,
       log: options.log,
     });
-    const receipt = (ino: Ino): string => options.durability.receipt(ino);
+    const receipt = (ino: Ino) => options.durability.receipt(ino);
     this.#xattrs = new Xattrs({ meta, changes, receipt });
   }
 
@@ -383,7 +384,7 @@ export class FileSystem implements Vfs {
     return this.#xattrs.set(context, ino, change);
   }
 
-  getxattr(ino: Ino, name: Buffer): Buffer | NegativeErrno {
+  getxattr(ino: Ino, name: Buffer): Reply<Buffer> {
     return this.#xattrs.get(ino, name);
   }
 

@@ -128,7 +128,8 @@ export interface Backing {
   close(id: number): void;
 }
 
-type Reply<T> = T | NegativeErrno | Promise<T | NegativeErrno>;
+/** What a method answers, now or later. */
+export type Reply<T> = T | NegativeErrno | Promise<T | NegativeErrno>;
 type Done = Reply<0>;
 
 /**

@@ -15,7 +15,7 @@ import { type Inode, isFolder, type LiveMeta, type MetaOp, S_ISGID } from '../me
 import { ACL_ACCESS, ACL_DEFAULT, canHaveAcl, isMode, modeOf, parseAcl } from './acl.ts';
 import type { Changes } from './changes.ts';
 import { now } from './clock.ts';
-import type { RequestContext } from './vfs-interface.ts';
+import type { Reply, RequestContext } from './vfs-interface.ts';
 
 /** Not stored: says how far the file is committed. */
 export const COMMIT_XATTR = 'user.dfs.commit';
@@ -36,14 +36,14 @@ export interface XattrsOptions {
   meta: LiveMeta;
   changes: Changes;
   /** Text of the receipt of an inode: cached, committing or committed@epoch. */
-  receipt: (ino: Ino) => string;
+  receipt: (ino: Ino) => string | Promise<string>;
 }
 
 /** Extended attributes, those that hold POSIX ACLs among them. */
 export class Xattrs {
   readonly #meta: LiveMeta;
   readonly #changes: Changes;
-  readonly #receipt: (ino: Ino) => string;
+  readonly #receipt: (ino: Ino) => string | Promise<string>;
 
   constructor(options: XattrsOptions) {
     this.#meta = options.meta;
@@ -99,12 +99,16 @@ export class Xattrs {
     return ops.length === 0 ? 0 : this.#changes.run(ops, context, 0);
   }
 
-  get(ino: Ino, name: Buffer): Buffer | NegativeErrno {
+  get(ino: Ino, name: Buffer): Reply<Buffer> {
     if (this.#meta.inode(ino) === undefined) return -ENOENT;
     const stored = this.#meta.state.xattr(ino, name);
     if (stored !== undefined) return stored;
     const text = name.toString('latin1');
-    if (text === COMMIT_XATTR) return Buffer.from(this.#receipt(ino));
+    if (text === COMMIT_XATTR) {
+      const receipt = this.#receipt(ino);
+      if (receipt instanceof Promise) return receipt.then((words) => Buffer.from(words));
+      return Buffer.from(receipt);
+    }
     const isKnown = !text.startsWith('system.') || text === ACL_ACCESS || text === ACL_DEFAULT;
     return isKnown ? -ENODATA : -EOPNOTSUPP;
   }

@@ -159,12 +159,38 @@ describe('a receipt', () => {
     // No operation waits, only bytes.
     expect(meta.pendingOps).toBe(0);
     for (const one of [ino, 1 as typeof ino]) {
-      expect(receipts.of(one)).toMatchObject({ state: 'cached', bytesLeft: 4096 });
+      expect(await receipts.of(one)).toMatchObject({ state: 'cached', bytesLeft: 4096 });
     }
-    expect(receipts.of(ino).oldestUncommittedMs).toBeGreaterThanOrEqual(0);
+    expect((await receipts.of(ino)).oldestUncommittedMs).toBeGreaterThanOrEqual(0);
     const other = await rig.file('b', bytesOf(2, 10));
     await committer.commit();
     await expect.poll(() => receipts.text(other)).toBe('committed@2');
     expect(receipts.text(ino)).toBe('committed@2');
+  });
+
+  test('of a large folder is made in turns, and knows the last file in it', async () => {
+    const rig = await rigOf();
+    const { meta, cache, committer } = rig;
+    const receipts = new Receipts({ meta, cache, committer, scheme: () => 'replica:2' });
+    const ino = await rig.file('dirty', bytesOf(1, 5000));
+    const owner = { mode: 0o100644, uid: 0, gid: 0, rdev: 0, target: Buffer.alloc(0) };
+    const parent = 1 as typeof ino;
+    for (let count = 0; count < 650; count++) {
+      const name = Buffer.from(`file-${count}`);
+      const time = { sec: 1, nsec: 0 };
+      meta.run([{ kind: 'create', parent, name, ino: meta.allocateIno(), ...owner, time }]);
+    }
+    await committer.commit();
+    await rig.write(ino, 0, Buffer.from('x'));
+    let turns = 0;
+    let isMade = false;
+    const made = Promise.resolve(receipts.of(parent)).finally(() => (isMade = true));
+    while (!isMade) {
+      await new Promise((done) => setImmediate(done));
+      turns++;
+    }
+    expect(turns).toBeGreaterThanOrEqual(4);
+    expect(await made).toMatchObject({ state: 'cached', bytesLeft: 4096 });
+    expect(await receipts.text(parent)).toBe('cached');
   });
 });
