@@ -146,13 +146,16 @@ export class DeviceLoop {
     pauses.note('other turns', ms - (pauses.timedMs - this.#timedMs));
   }
 
-  /** Whether the next request comes soon. */
-  #waitHot(): boolean {
+  /** The length of the next request if it comes soon, else -EAGAIN or what read(2) failed with. */
+  #nextHot(): number | NegativeErrno {
+    const { fd, buffer } = this.#options;
     const until = performance.now() + HOT_SPIN_US / 1000;
+    let length: number | NegativeErrno;
     do {
-      if (this.#waiter.wait(0)) return true;
+      length = readRaw(fd, buffer);
+      if (length !== -EAGAIN) return length;
     } while (performance.now() < until);
-    return this.#waiter.wait(HOT_WAIT_US);
+    return this.#waiter.wait(HOT_WAIT_US) ? readRaw(fd, buffer) : length;
   }
 
   #drain(): 'quiet' | 'busy' | LoopEnd {
@@ -163,8 +166,8 @@ export class DeviceLoop {
       if (this.#stopping) return 'stopped';
       const pending = pendingCount() > 0;
       // With promises outstanding the thread must not wait here: only the event loop resolves them.
-      if (!(pending ? this.#waiter.wait(0) : this.#waitHot())) return 'quiet';
-      const length = readRaw(fd, buffer);
+      const length = pending ? readRaw(fd, buffer) : this.#nextHot();
+      if (length === -EAGAIN) return 'quiet';
       let nowMs = performance.now();
       if (length >= 0) {
         nowMs = onRequest(length, nowMs);
@@ -191,7 +194,6 @@ export class DeviceLoop {
         return 'unmounted';
       case ECONNABORTED:
         return 'aborted';
-      case EAGAIN: // another process of ours took the request
       case EINTR:
       case ENOENT: // the request was aborted while it was read
         return undefined;
