@@ -65,7 +65,8 @@ export class CacheFiles {
       layout: this.layout,
       descriptors: this.descriptors,
       forget: (file) => this.forget(file),
-      isLent: (ino) => this.loans.isLent(ino),
+      // What a mapping wrote last is not known to be dirty before the next look at it.
+      isLent: (ino) => this.loans.isWriting(ino) || this.loans.isLent(ino),
       timed,
     });
   }

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Ino } from '../../src/base/ids.ts';
@@ -41,6 +41,25 @@ describe('evict() on demand', () => {
     expect(await rig.cache.evict(ino)).toBe(5 * BLOCK);
     const name = (ino % 256).toString(16).padStart(2, '0');
     expect(existsSync(join(rig.cacheFolder, name, String(ino)))).toBe(false);
+    expect((await rig.content(ino)).equals(content)).toBe(true);
+  });
+
+  test('leaves what a mapping of a lent file wrote, until a commit has stored it', async () => {
+    const rig = rigOf();
+    const { ino, content } = await committedFile(rig, 6);
+    const { lending } = rig.cache;
+    const path = lending.lend(rig.inode(ino));
+    lending.writing(ino);
+    const fd = openSync(path ?? '', 'r+');
+    writeSync(fd, bytesOf(78, BLOCK), 0, BLOCK, BLOCK);
+    bytesOf(78, BLOCK).copy(content, BLOCK);
+    closeSync(fd);
+    lending.returned(ino);
+    expect(await rig.cache.evict(ino)).toBe(0);
+    expect((await rig.content(ino)).equals(content)).toBe(true);
+    lending.noteMapped('now');
+    await rig.commit();
+    expect(await rig.cache.evict(ino)).toBe(6 * BLOCK);
     expect((await rig.content(ino)).equals(content)).toBe(true);
   });
 
