@@ -111,16 +111,7 @@ export class FileSystem implements Vfs {
       attr: (inode) => this.#attributes.of(inode),
     });
     this.#content = new Content({ meta, cache, changes, capacity, readOnly });
-    // Strong mode must hear of msync, which for a mapping of the cache file goes there.
-    const isStrong = options.durability.mode === 'strong';
-    this.opens = new Opens({
-      meta,
-      cache,
-      accessTimes: this.#accessTimes,
-      noFlush: !isStrong,
-      slotsPath: isStrong ? undefined : options.opensPath,
-      log: options.log,
-    });
+    this.opens = new Opens({ ...options, accessTimes: this.#accessTimes });
     const receipt = (ino: Ino) => options.durability.receipt(ino);
     this.#xattrs = new Xattrs({ meta, changes, receipt });
   }

@@ -24,10 +24,9 @@ export interface OpensOptions {
   meta: LiveMeta;
   cache: FileCache;
   accessTimes: AccessTimes;
-  /** Whether close() needs nothing of us. */
-  noFlush: boolean;
+  durability: { mode: 'weak' | 'strong' };
   /** Where the passed opens are written down; without it none is passed. */
-  slotsPath: string | undefined;
+  opensPath?: string;
   log: Log;
 }
 
@@ -68,9 +67,12 @@ export class Opens {
   /** Invariant 3: no inode before this one; 0 when this process has seen the mount begin. */
   #firstIno: number = Number.POSITIVE_INFINITY;
   #passedCount = 0;
+  readonly #slotsPath: string | undefined;
 
   constructor(options: OpensOptions) {
     this.#options = options;
+    // Strong mode must hear of msync, which for a mapping of the cache file goes there.
+    this.#slotsPath = options.durability.mode === 'strong' ? undefined : options.opensPath;
   }
 
   /** Opens answered with a backing file so far. */
@@ -80,7 +82,8 @@ export class Opens {
 
   /** The driver is there; a file of slots is what a process before this one left. */
   connect(backing: Backing): void {
-    const { slotsPath, log } = this.#options;
+    const slotsPath = this.#slotsPath;
+    const { log } = this.#options;
     if (slotsPath === undefined) return;
     this.#backing = backing;
     this.#options.cache.lending.onEnd = (ino) => this.#closeIdle(ino);
@@ -119,7 +122,8 @@ export class Opens {
     this.#table.clear();
     this.#idle.clear();
     this.#lastRequest.clear();
-    const { slotsPath, log } = this.#options;
+    const slotsPath = this.#slotsPath;
+    const { log } = this.#options;
     if (slotsPath === undefined) return;
     try {
       // The file says to the next process that cached opens of before are to be expected.
@@ -143,14 +147,14 @@ export class Opens {
     flags: number,
     isNew = false,
   ): OpenResult | NegativeErrno {
-    const { meta, accessTimes, noFlush } = this.#options;
+    const { meta, accessTimes, durability } = this.#options;
     const inode = meta.inode(ino);
     if (inode === undefined) return -ENOENT;
     const mode = this.#modeOf(context, inode, flags, isNew);
     const isPassed = mode.backing !== undefined;
     const isStale = !isPassed && this.#stale.delete(ino);
     const keepCache = accessTimes.opened(inode, flags, isPassed) && !isStale;
-    return { keepCache, noFlush, ...mode };
+    return { keepCache, noFlush: durability.mode === 'weak', ...mode };
   }
 
   /** The answer to a request that makes a file and opens it; `isNew` unless it was there before. */
@@ -315,9 +319,8 @@ export class Opens {
 
   /** Invariant 2. */
   #write(ino: Ino, passed: PassedOpens, request: number): void {
-    const { slotsPath } = this.#options;
-    if (slotsPath === undefined) return;
-    this.#slots ??= OpenSlots.open(slotsPath).slots;
+    if (this.#slotsPath === undefined) return;
+    this.#slots ??= OpenSlots.open(this.#slotsPath).slots;
     this.#slots.put({ ino, lastRequest: request, ...passed });
     this.#lastRequest.set(ino, request);
   }

@@ -8,7 +8,7 @@ import { silentLog } from '../../src/base/log.ts';
 import type { FileCache } from '../../src/cache/mod.ts';
 import type { Inode, LiveMeta } from '../../src/meta/mod.ts';
 import type { AccessTimes } from '../../src/vfs/access-times.ts';
-import type { Attr, RequestContext } from '../../src/vfs/mod.ts';
+import type { RequestContext } from '../../src/vfs/mod.ts';
 import { getSlot, OpenSlots, putSlot } from '../../src/vfs/open-slots.ts';
 import { Opens } from '../../src/vfs/opens.ts';
 import { OpenKernel } from './open-kernel.ts';
@@ -81,8 +81,8 @@ class Scene {
       meta: { inode: (ino: Ino) => this.#inodes.find((one) => one.ino === ino) } as LiveMeta,
       cache: { lending } as unknown as FileCache,
       accessTimes: { opened: () => true } as unknown as AccessTimes,
-      noFlush: true,
-      slotsPath: this.#path,
+      durability: { mode: 'weak' },
+      opensPath: this.#path,
       log: silentLog,
     });
     opens.connect(this.kernel);
@@ -171,7 +171,7 @@ class Scene {
   #create(flags: number): void {
     const inode = this.#make();
     this.#send((context) => {
-      const result = this.#opens.openNew(context, inode as unknown as Attr, flags, !context.resent);
+      const result = this.#opens.openNew(context, inode, flags, !context.resent);
       if (typeof result === 'number') throw new Error(`create: ${result}`);
       this.refused ??= this.kernel.opened(inode.ino, result.open);
     });
