@@ -116,6 +116,17 @@ export class DeviceLoop {
     this.#wake();
   }
 
+  /**
+   * A request is likely in a moment: who has waited for an answer mostly asks on. Called before that
+   * answer goes out, so that no signal comes: to look takes less than to be told.
+   */
+  expect(): void {
+    if (this.#state !== 'asleep') return;
+    setStatusFlags(this.#options.fd, this.#flags); // invariant 1
+    this.#state = 'draining';
+    setImmediate(this.#turn);
+  }
+
   readonly #wake = (): void => {
     if (this.#state !== 'asleep') return;
     setStatusFlags(this.#options.fd, this.#flags); // invariant 1

@@ -78,7 +78,8 @@ export class FuseServer {
     };
     const counters = this.#counters;
     const request = this.#request;
-    const replies = new Replies({ fd, capacityBytes: BUFFER_BYTES, counters, log });
+    const onIdle = (): void => this.#loop.expect();
+    const replies = new Replies({ fd, capacityBytes: BUFFER_BYTES, counters, onIdle, log });
     this.#options = options;
     this.#pauses = options.pauses ?? new Pauses(log);
     this.#negotiated = options.negotiated;

@@ -52,6 +52,8 @@ export interface RepliesOptions {
   fd: number;
   capacityBytes: number;
   counters: Counters;
+  /** No request waits for a promise any more; the answer to the last one is about to go out. */
+  onIdle: () => void;
   log: Log;
 }
 
@@ -70,6 +72,7 @@ export class Replies {
   deferredCount = 0;
   readonly #fd: number;
   readonly #counters: Counters;
+  readonly #onIdle: () => void;
   readonly #log: Log;
   readonly #pending: Map<number, Pending> = new Map();
   #interruptTimer: NodeJS.Timeout | undefined;
@@ -78,6 +81,7 @@ export class Replies {
   constructor(options: RepliesOptions) {
     this.#fd = options.fd;
     this.#counters = options.counters;
+    this.#onIdle = options.onIdle;
     this.#log = options.log;
     this.buffer = Buffer.alloc(options.capacityBytes);
   }
@@ -220,6 +224,7 @@ export class Replies {
     this.#counters.answered(pending.opcode, performance.now() - pending.readMs);
     if (this.#pending.size === 0) {
       for (const resolve of this.#idleWaiters.splice(0)) resolve();
+      this.#onIdle();
     }
     return true;
   }
