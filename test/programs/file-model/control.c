@@ -14,6 +14,7 @@
 #define TRIES 6000
 #define PAUSE_US 10000
 #define ANSWER_BYTES 65536
+#define CALL_BYTES 512
 
 static int connect_to(const char *socket_path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -26,16 +27,29 @@ static int connect_to(const char *socket_path) {
   return -1;
 }
 
+static bool send_call(int fd, const char *path) {
+  char text[CALL_BYTES];
+  int length = snprintf(text, sizeof text,
+                        "POST %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                        "Content-Length: 0\r\n\r\n",
+                        path);
+  return send(fd, text, (size_t)length, MSG_NOSIGNAL) == length;
+}
+
+void control_begin(const char *socket_path, const char *path) {
+  // Closed only when the next one begins: then this one has at least been read.
+  static int last = -1;
+  if (last >= 0) close(last);
+  last = connect_to(socket_path);
+  if (last >= 0) send_call(last, path);
+}
+
 /* Sends one call and reads its answer to the end; false when nobody answers it fully. */
 static bool try_post(const char *socket_path, const char *path) {
   int fd = connect_to(socket_path);
   if (fd < 0) return false;
   char text[ANSWER_BYTES];
-  int length = snprintf(text, sizeof text,
-                        "POST %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-                        "Content-Length: 0\r\n\r\n",
-                        path);
-  bool sent = send(fd, text, (size_t)length, MSG_NOSIGNAL) == length;
+  bool sent = send_call(fd, path);
   size_t filled = 0;
   while (sent) {
     // Of a long answer only the end counts.

@@ -10,6 +10,9 @@
  */
 void control_post(const char *socket_path, const char *path);
 
+/* The same, but does not wait: what follows happens while it is done. */
+void control_begin(const char *socket_path, const char *path);
+
 /* What is taken out of the cache: only what the daemon has, or the kernel's pages as well. */
 enum evict { EVICT_BLOCKS, EVICT_BLOCKS_AND_PAGES };
 

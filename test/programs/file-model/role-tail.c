@@ -78,8 +78,8 @@ static void disturb(struct role *role) {
   bool evicts = random_once_in(&role->random, options->evict_every);
   if (options->control == NULL) return;
   if (commits) {
-    note("; commit");
-    control_post(options->control, "/commit");
+    note("; commit begins");
+    control_begin(options->control, "/commit");
   }
   if (!evicts) return;
   struct stat stat_of_file;

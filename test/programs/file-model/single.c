@@ -54,13 +54,14 @@ static const char *name_of(const struct world *world, const struct file *file) {
 static void disturb(const struct options *options, struct world *world) {
   struct random *random = &world->random;
   bool commits = random_once_in(random, options->commit_every);
+  bool waits = random_once_in(random, 2);
   bool evicts = random_once_in(random, options->evict_every);
   bool everything = random_once_in(random, 8);
   const struct file *file = world->named[random_once_in(random, 4)];
   if (options->control == NULL) return;
   if (commits) {
-    note("; commit");
-    control_post(options->control, "/commit");
+    note(waits ? "; commit" : "; commit begins");
+    (waits ? control_post : control_begin)(options->control, "/commit");
   }
   if (!evicts) return;
   struct stat stat_of_file;
