@@ -13,6 +13,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { DfsError } from '../../src/base/errors.ts';
 import { homePaths } from '../../src/node/mod.ts';
+import { withDaemon } from '../dfsctl/client.ts';
 import { Processes, processesIn, type RunOptions, signalNow } from './processes.ts';
 import type { Ground } from './program.ts';
 import { sweep } from './sweep.ts';
@@ -143,6 +144,8 @@ export class Bed {
 
   async #killDaemon(): Promise<void> {
     if (this.#isNative) return;
+    // A supervisor gives up on daemons that die one after the other before they serve.
+    await withDaemon(this.#home, (client) => client.get('/status'));
     const old = this.#daemonPid();
     if (old === undefined) throw new DfsError('NOT_FOUND', 'Cannot kill the daemon: none runs');
     signalNow(old, 'SIGKILL');
