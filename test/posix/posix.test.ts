@@ -21,7 +21,7 @@ const DISTURBED = [
   'locks',
   'large',
 ];
-const PAUSE_MS = 700;
+const PAUSE_MS = 1500;
 const isRoot = process.getuid?.() === 0;
 
 /** Runs the cases of one subject: its exit status and what it printed. */
@@ -99,7 +99,7 @@ describe.skipIf(!canMount)('the mount has it also', () => {
     onTestFinished(() => volume.dispose());
     await volume.mount();
     const only = DISTURBED.flatMap((subject) => ['--only', subject]);
-    const running = run(volume.mountPoint, ...only);
+    const running = run(volume.mountPoint, '--slow', '4', ...only);
     expect(await disturb(volume, running)).toBeGreaterThan(0);
     const { status, lines } = await running;
     expect(status, lines.join('\n')).toBe(0);

@@ -1,6 +1,6 @@
 """Asks a folder whether the file system under it does what POSIX and Linux promise.
 
-run.py FOLDER [--only SUBJECT[.CASE]] [--json] [--list]
+run.py FOLDER [--only SUBJECT[.CASE]] [--slow FACTOR] [--json] [--list]
 
 Prints a line for every case that fails, with what was expected and what came, and one for every
 case that this type of file system is declared to lack. Status 1 when one failed. Needs root.
@@ -37,8 +37,9 @@ def type_of(folder):
     return TYPES.get(buffer[0], hex(buffer[0]))
 
 
-def attempt(body, folder, kind):
+def attempt(body, folder, kind, slow):
     """Runs a case in a process of its own; the list of what failed."""
+    seconds = body.seconds * slow
 
     def child():
         os.setsid()
@@ -54,7 +55,7 @@ def attempt(body, folder, kind):
         return trial.failures
 
     process = harness.Process(child)
-    deadline = late_after(process.pid, body.seconds)
+    deadline = late_after(process.pid, seconds)
     try:
         return process.result()
     except OSError as error:
@@ -62,7 +63,7 @@ def attempt(body, folder, kind):
     except RuntimeError as error:
         lines = str(error).strip().splitlines()
         where = [line.strip() for line in lines if line.strip().startswith("File")][-1:]
-        return [f"expected an end in {body.seconds} s without a crash, actual {lines[-1]} {where}"]
+        return [f"expected an end in {seconds} s without a crash, actual {lines[-1]} {where}"]
     finally:
         deadline()
 
@@ -78,7 +79,7 @@ def late_after(pid, seconds):
     return lambda: signal.alarm(0)
 
 
-def run_all(root, chosen, kind, report):
+def run_all(root, chosen, kind, slow, report):
     """Runs the chosen cases in fresh folders below `root`."""
     for index, (subject, name, body) in enumerate(chosen):
         result = {"subject": subject, "case": name, "failures": []}
@@ -89,7 +90,7 @@ def run_all(root, chosen, kind, report):
             folder = os.path.join(root, f"{index}")
             os.mkdir(folder, 0o755)
             start = time.monotonic()
-            result["failures"] = attempt(body, folder, kind)
+            result["failures"] = attempt(body, folder, kind, slow)
             result["seconds"] = round(time.monotonic() - start, 3)
             shutil.rmtree(folder, onerror=lambda *_: None)
         report(result)
@@ -107,6 +108,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?")
     parser.add_argument("--only", action="append", help="a subject, or subject.case")
+    parser.add_argument("--slow", type=int, default=1, help="gives cases so many times as long")
     parser.add_argument("--json", action="store_true", help="one JSON object a case")
     parser.add_argument("--list", action="store_true", help="name the cases, run none")
     options = parser.parse_args()
@@ -135,7 +137,7 @@ def main():
         print(json.dumps(result), flush=True) if options.json else say(result)
 
     try:
-        run_all(root, chosen, kind, report)
+        run_all(root, chosen, kind, options.slow, report)
     finally:
         shutil.rmtree(root, onerror=lambda *_: None)
     failed = sum(1 for each in results if each["failures"])
