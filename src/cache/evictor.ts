@@ -1,5 +1,5 @@
 import { renameSync, statSync, unlink, unlinkSync } from 'node:fs';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import { DfsError, messageOf } from '../base/errors.ts';
 import type { Ino } from '../base/ids.ts';
 import type { Interval } from '../base/interval-set.ts';
@@ -8,6 +8,7 @@ import { punchHole } from '../base/os/mod.ts';
 import type { Timed } from '../base/pauses.ts';
 import type { CachedFile } from './cached-file.ts';
 import type { Descriptors } from './descriptors.ts';
+import { DeviceRoom } from './device-room.ts';
 import type { CacheLayout } from './layout.ts';
 
 export interface EvictorOptions {
@@ -30,6 +31,8 @@ const PUNCHES_A_TURN = 100;
 const LOOKS_A_TURN = 2000;
 const WRITE_BYTES_MAX: number = MIB;
 /** Eviction begins above the first share of the limit and goes on down to the second. */
+/** A device that was given blocks back may take so long to have them. */
+const DEVICE_WAIT_MS = 20;
 const HIGH_SHARE = 0.9;
 const LOW_SHARE = 0.8;
 
@@ -51,6 +54,7 @@ export class Evictor {
   readonly #options: EvictorOptions;
   /** Bytes a cache file takes, for each there is; the longest not loaded first. */
   readonly #bytes = new Map<Ino, number>();
+  readonly #room: DeviceRoom;
   #total = 0;
   #running: Promise<void> | undefined;
   #scanned: Promise<void> = Promise.resolve();
@@ -58,6 +62,7 @@ export class Evictor {
 
   constructor(options: EvictorOptions) {
     this.#options = options;
+    this.#room = new DeviceRoom(options.layout.folder);
   }
 
   get totalBytes(): number {
@@ -93,28 +98,37 @@ export class Evictor {
 
   grew(file: CachedFile, bytes: number): void {
     this.#total += bytes;
+    this.#room.grew(bytes);
     this.#bytes.set(file.ino, file.cachedBytes);
     this.check();
   }
 
   shrank(file: CachedFile, bytes: number): void {
     this.#total -= bytes;
+    this.#room.shrank(bytes);
     this.#bytes.set(file.ino, file.cachedBytes);
   }
 
   removed(ino: Ino): void {
-    this.#total -= this.#bytes.get(ino) ?? 0;
+    const bytes = this.#bytes.get(ino) ?? 0;
+    this.#total -= bytes;
+    this.#room.shrank(bytes);
     this.#bytes.delete(ino);
   }
 
+  /** What the cache may take: as much as it was given, if its device has that. */
+  get #limit(): number {
+    return Math.min(this.#options.limitBytes, this.#total + this.#room.bytes);
+  }
+
   isFull(moreBytes: number): boolean {
-    return this.#total + moreBytes > this.#options.limitBytes;
+    return this.#total + moreBytes > this.#limit;
   }
 
   /** Starts to evict when little room is left. */
   check(): void {
-    const { limitBytes } = this.#options;
-    if (this.#total > limitBytes * HIGH_SHARE) this.#start(limitBytes * LOW_SHARE);
+    const limit = this.#limit;
+    if (this.#total > limit * HIGH_SHARE) this.#start(limit * LOW_SHARE);
   }
 
   #start(targetBytes: number): void {
@@ -129,8 +143,8 @@ export class Evictor {
     this.check();
     await this.#running;
     if (!this.isFull(WRITE_BYTES_MAX)) return;
-    const { limitBytes } = this.#options;
-    this.#start(Math.min(limitBytes * LOW_SHARE, limitBytes - WRITE_BYTES_MAX));
+    const limit = this.#limit;
+    this.#start(Math.min(limit * LOW_SHARE, limit - WRITE_BYTES_MAX));
     await this.#running;
   }
 
@@ -149,6 +163,24 @@ export class Evictor {
       }
       await this.#evictForWrite();
     }
+    if (!this.isFull(WRITE_BYTES_MAX)) return;
+    await pause(DEVICE_WAIT_MS);
+    this.#room.look();
+  }
+
+  /**
+   * `bytes` will be fetched: undefined, or what to wait for first, because the device may be full.
+   * They count until {@link landed}.
+   */
+  expect(bytes: number): Promise<void> | undefined {
+    const isFull = this.isFull(bytes);
+    this.#room.grew(bytes);
+    return isFull ? this.#evictForWrite() : undefined;
+  }
+
+  /** A fetch has ended. */
+  landed(bytes: number): void {
+    this.#room.shrank(bytes);
   }
 
   /** Frees all clean blocks of one inode, whether room is needed or not: the bytes freed. */

@@ -63,8 +63,14 @@ export class Fetcher {
     }));
     const fill = { start: extent.offset, end, done: Promise.resolve() };
     const request = { path: this.#files.path(file), chunk: extent.chunk, parts };
-    fill.done = this.#fetch(request).then(
+    const { evictor } = this.#files;
+    const bytes = parts.reduce((sum, part) => sum + part.lengthBytes, 0);
+    const room = evictor.expect(bytes);
+    const fetched =
+      room === undefined ? this.#fetch(request) : room.then(() => this.#fetch(request));
+    fill.done = fetched.then(
       () => {
+        evictor.landed(bytes);
         file.fills.splice(file.fills.indexOf(fill), 1);
         if (file.deleted) return;
         for (const gap of gaps) this.#files.addPresent(file, gap.start, gap.end);
@@ -73,6 +79,7 @@ export class Fetcher {
         this.fetchedBytes += extent.lengthBytes;
       },
       (error: unknown) => {
+        evictor.landed(bytes);
         file.fills.splice(file.fills.indexOf(fill), 1);
         throw error;
       },

@@ -39,6 +39,8 @@ export interface VolumeOptions {
   bucketBytes?: number;
   /** Makes every disk a file system in memory of this size. */
   diskMib?: number;
+  /** Puts HOME on a file system in memory of this size. */
+  homeMib?: number;
 }
 
 export interface MountOptions {
@@ -85,7 +87,8 @@ export class TestVolume {
   static async create(options: VolumeOptions = {}): Promise<TestVolume> {
     const volume = new TestVolume(options);
     try {
-      if (options.diskMib !== undefined) volume.#mountDisks(options.diskMib);
+      if (options.diskMib !== undefined) mountMemory(volume.disks, options.diskMib);
+      if (options.homeMib !== undefined) mountMemory([volume.subfolder('home')], options.homeMib);
       await initVolume({
         home: volume.home,
         disks: volume.disks,
@@ -98,13 +101,6 @@ export class TestVolume {
       throw error;
     }
     return volume;
-  }
-
-  #mountDisks(sizeMib: number): void {
-    const data = `size=${sizeMib}m`;
-    for (const target of this.disks) {
-      mountFileSystem({ source: 'tmpfs', target, type: 'tmpfs', flags: 0, data });
-    }
   }
 
   /** A new folder beside HOME. */
@@ -311,5 +307,12 @@ export class TestVolume {
     const cleaned = new Promise((done) => this.#reaper.once('exit', done));
     this.#reaper.stdin?.end();
     await cleaned;
+  }
+}
+
+function mountMemory(folders: string[], sizeMib: number): void {
+  const data = `size=${sizeMib}m`;
+  for (const target of folders) {
+    mountFileSystem({ source: 'tmpfs', target, type: 'tmpfs', flags: 0, data });
   }
 }
