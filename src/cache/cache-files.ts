@@ -15,12 +15,12 @@ import type { Epoch, Ino } from '../base/ids.ts';
 import { MIB } from '../base/limits.ts';
 import { type Timed, untimed } from '../base/pauses.ts';
 import { blocksOf, type Inode, type LiveMeta } from '../meta/mod.ts';
-import { blockCeil, blockFloor, CachedFile } from './cached-file.ts';
+import { CachedFile } from './cached-file.ts';
 import { Descriptors } from './descriptors.ts';
 import { Evictor } from './evictor.ts';
 import { CacheLayout } from './layout.ts';
 import { Loans } from './loans.ts';
-import { allocatedRanges } from './ranges.ts';
+import { Scanner } from './scanner.ts';
 import { Shrinker } from './shrinker.ts';
 
 /** Files the cache keeps in memory at most, unless more of them are dirty. */
@@ -39,6 +39,7 @@ export class CacheFiles {
   readonly descriptors: Descriptors = new Descriptors();
   readonly shrinker: Shrinker = new Shrinker(this.descriptors);
   readonly evictor: Evictor;
+  readonly #scanner: Scanner;
   readonly loans: Loans;
   readonly #meta: LiveMeta;
   readonly #files = new Map<Ino, CachedFile>();
@@ -59,6 +60,7 @@ export class CacheFiles {
     this.#meta = meta;
     this.layout = new CacheLayout(folder);
     this.loans = new Loans(this.layout, this.descriptors);
+    this.#scanner = new Scanner({ descriptors: this.descriptors, timed });
     this.evictor = new Evictor({
       files: this.#files,
       limitBytes,
@@ -108,7 +110,10 @@ export class CacheFiles {
       return known;
     }
     this.#removeMisfit(inode);
-    return this.#loadFile(inode);
+    const file = new CachedFile(inode);
+    const fd = this.existing(file);
+    if (fd !== undefined) this.#scanner.begin(file, fd, () => this.evictor.loaded(file));
+    return this.#keep(file);
   }
 
   /**
@@ -134,18 +139,6 @@ export class CacheFiles {
   fresh(inode: Inode): void {
     this.descriptors.isAbsent(this.layout.file(inode.ino));
     this.#keep(new CachedFile(inode));
-  }
-
-  #loadFile(inode: Inode): CachedFile {
-    const file = new CachedFile(inode);
-    const fd = this.descriptors.existing(this.path(file));
-    if (fd !== undefined) {
-      for (const { start, end } of allocatedRanges(fd)) {
-        file.present.add(blockFloor(start), blockCeil(end));
-        file.allocated.add(blockFloor(start), blockCeil(end));
-      }
-    }
-    return this.#keep(file);
   }
 
   #keep(file: CachedFile): CachedFile {
@@ -321,7 +314,10 @@ export class CacheFiles {
     const inode = this.#meta.inode(ino);
     const stat = statSync(this.layout.file(ino), { bigint: true, throwIfNoEntry: false });
     if (inode === undefined || stat === undefined) return;
-    const file = this.#loadFile(inode);
+    const file = new CachedFile(inode);
+    const fd = this.existing(file);
+    if (fd !== undefined) this.#scanner.whole(file, fd);
+    this.#keep(file);
     const rowMs = inode.mtimeSec * 1000 + inode.mtimeNsec / 1e6;
     const fileMs = Number(stat.mtimeNs) / 1e6;
     if (Math.abs(rowMs - fileMs) > CLOCKS_APART_MS) {

@@ -9,11 +9,11 @@ const COPY_BYTES: number = MIB;
 /**
  * The ranges of a sparse file that are allocated, as its file system tells (SEEK_DATA, SEEK_HOLE).
  */
-export function* allocatedRanges(fd: number): Generator<Interval> {
+export function* allocatedRanges(fd: number): Generator<Interval, undefined> {
   let at = 0;
   for (;;) {
     const start = seekData(fd, at);
-    if (start < 0) return;
+    if (start < 0) return undefined;
     const end = seekHole(fd, start);
     assert(end > start, `descriptor ${fd} has data at ${start} and a hole at ${end}`);
     yield { start, end };
