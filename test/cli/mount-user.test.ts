@@ -10,11 +10,12 @@ const NOBODY = 65_534;
 const AS_NOBODY = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
 const DFSCTL: string = fileURLToPath(new URL('../../bin/dfsctl', import.meta.url));
 const DEVICE = '/dev/fuse';
+const HELPER = 'fusermount3';
 
 /** It takes the setuid helper, and a clone that others than root can read. */
 const canRun: boolean =
   process.getuid?.() === 0 &&
-  spawnSync('fusermount3', ['-V']).status === 0 &&
+  spawnSync(HELPER, ['-V']).status === 0 &&
   spawnSync(AS_NOBODY[0] ?? '', [...AS_NOBODY.slice(1), process.execPath, DFSCTL, '--help'])
     .status === 0;
 
