@@ -9,6 +9,8 @@ interface Job {
   flags: string;
   /** A job of the same blocks that goes before: what a mix reads, it verifies at once. */
   before?: string;
+  /** Larger than a small cache: blocks of the same file are evicted while it is written. */
+  isLarge?: true;
   /** The daemon is killed while it runs. */
   kills?: true;
 }
@@ -27,6 +29,7 @@ const JOBS: readonly Job[] = [
   },
   { name: 'allocated', flags: 'rw=randwrite bs=12k ioengine=psync fallocate=native' },
   { name: 'kept', flags: 'rw=write bs=16k ioengine=psync fallocate=keep fdatasync=32' },
+  { name: 'large', flags: 'rw=randwrite bs=48k ioengine=psync', isLarge: true },
   {
     name: 'io_uring',
     flags: 'rw=randwrite bsrange=4k-64k ioengine=io_uring direct=1 iodepth=16',
@@ -63,7 +66,8 @@ const JOBS: readonly Job[] = [
 ];
 
 async function fio(ground: Ground, job: Job, more: readonly string[]): Promise<void> {
-  const size = ground.quick ? '8m' : '64m';
+  const sizes = job.isLarge === true ? { quick: 96, usual: 384 } : { quick: 8, usual: 64 };
+  const size = `${ground.quick ? sizes.quick : sizes.usual}m`;
   const flags = [`name=${job.name}`, `directory=${ground.folder}`, `size=${size}`];
   // Long enough for some kills, and no longer.
   const loops = job.kills === true ? [`loops=${ground.quick ? 12 : 3}`] : [];
