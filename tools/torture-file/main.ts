@@ -37,11 +37,11 @@ interface Options {
 const KINDS: readonly Partial<FileModelOptions>[] = [
   { sizeBytes: 256 * KIB },
   { sizeBytes: 512 * KIB, processes: 6 },
-  { sizeBytes: MIB },
+  { sizeBytes: 3 * MIB },
   { sizeBytes: 256 * KIB },
-  { sizeBytes: 256 * KIB, processes: 4 },
+  { sizeBytes: 2 * MIB, processes: 4 },
   { sizeBytes: 128 * KIB },
-  { sizeBytes: 512 * KIB },
+  { sizeBytes: MIB },
   { sizeBytes: 9 * MIB },
 ];
 const LONG_FILES_SHARE = 8;

@@ -10,6 +10,7 @@
 #include "world.h"
 
 #define CALM_MAX 60
+#define PART_BYTES 131072
 
 static void run_sync(struct world *world, struct file *file) {
   struct handle *handle = file_handle(file, &world->random, TO_READ);
@@ -150,6 +151,31 @@ static void run_replace(struct world *world, struct file *file) {
   rename_over(world, replacement, place_of(world, file));
 }
 
+/*
+ * A file that is written once from front to end, and then only read: what a file system may hand to
+ * the kernel as it is. Those who change it come later, while descriptors and mappings are open.
+ */
+static void run_publish(struct world *world, struct file *file) {
+  if (file == world->orphan) return;
+  char path[PATH_BYTES];
+  snprintf(path, sizeof path, "%s/new", world->folder);
+  struct file *made = create(world, path);
+  size_t length = world->limit / 2 + random_below(&world->random, world->limit / 2);
+  random_fill(world->data, length, random_next(&world->random));
+  for (size_t at = 0; at < length;) {
+    size_t part = length - at < PART_BYTES ? length - at : PART_BYTES;
+    if (write(made->handles[0].fd, world->data + at, part) != (ssize_t)part) failed("write");
+    at += part;
+  }
+  file_wrote(made, 0, world->data, length);
+  note(" %zu bytes", length);
+  handle_close(&made->handles[0]);
+  rename_over(world, made, place_of(world, file));
+  file_open(made, &world->random, O_RDONLY);
+  if (random_once_in(&world->random, 2)) file_open(made, &world->random, O_RDONLY);
+  made->calm = (unsigned)random_below(&world->random, CALM_MAX);
+}
+
 /* A file moves over the other one, and a new one takes its old name. */
 static void run_rename(struct world *world, struct file *file) {
   if (file == world->orphan) return;
@@ -192,5 +218,6 @@ const struct operation life_operations[] = {
     {"rename", 1, false, run_rename},
     {"tmpfile", 1, false, run_tmpfile},
     {"calm", 3, false, run_calm},
+    {"publish", 2, false, run_publish},
     {NULL, 0, false, NULL},
 };

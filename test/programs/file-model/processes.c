@@ -48,11 +48,17 @@ static struct role role_new(const struct options *options, struct board *board, 
   return role;
 }
 
+/* Written from front to end and closed: a file system may take it for one that is only read. */
 static void create(const char *path, size_t size) {
+  static const unsigned char zeros[16 * PAGE];
   unlink(path);
   int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   if (fd < 0) failed("open(O_CREAT)");
-  if (ftruncate(fd, (off_t)size) != 0) failed("ftruncate");
+  for (size_t at = 0; at < size;) {
+    size_t part = size - at < sizeof zeros ? size - at : sizeof zeros;
+    if (write(fd, zeros, part) != (ssize_t)part) failed("write");
+    at += part;
+  }
   close(fd);
 }
 
@@ -118,6 +124,9 @@ void run_processes(const struct options *options) {
   give_away(board);
   struct role role = role_new(options, board, 0);
   create(role.file->path, board->end);
+  // It stays open to read beside all that follow.
+  report_operation(0);
+  file_open(role.file, &role.random, O_RDONLY);
   pid_t processes[PROCESSES_MAX];
   fflush(NULL);
   for (unsigned number = 0; number < options->processes; number++) {
