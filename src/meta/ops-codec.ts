@@ -206,16 +206,6 @@ export function decodeOp(from: ByteReader): MetaOp {
       };
     case TAGS.setattr:
       return { kind: 'setattr', ino: ino(from), change: patch(from), time: time(from) };
-    case TAGS.truncate:
-      return { kind: 'truncate', ino: ino(from), sizeBytes: from.u53(), time: time(from) };
-    case TAGS.grow:
-      return {
-        kind: 'grow',
-        ino: ino(from),
-        sizeBytes: from.u53(),
-        mtime: time(from),
-        ctime: time(from),
-      };
     case TAGS.setxattr:
       return {
         kind: 'setxattr',
@@ -235,6 +225,26 @@ export function decodeOp(from: ByteReader): MetaOp {
         gid: from.u32(),
         time: time(from),
       };
+    case TAGS.reap:
+      return { kind: 'reap', ino: ino(from) };
+    default:
+      return decodeContentOp(tag, from);
+  }
+}
+
+/** The operations on what files hold. */
+function decodeContentOp(tag: number, from: ByteReader): MetaOp {
+  switch (tag) {
+    case TAGS.truncate:
+      return { kind: 'truncate', ino: ino(from), sizeBytes: from.u53(), time: time(from) };
+    case TAGS.grow:
+      return {
+        kind: 'grow',
+        ino: ino(from),
+        sizeBytes: from.u53(),
+        mtime: time(from),
+        ctime: time(from),
+      };
     case TAGS.punch:
       return {
         kind: 'punch',
@@ -253,8 +263,6 @@ export function decodeOp(from: ByteReader): MetaOp {
         lengthBytes: from.u53(),
         time: time(from),
       };
-    case TAGS.reap:
-      return { kind: 'reap', ino: ino(from) };
     case TAGS.chunk:
       return { kind: 'chunk', chunk: chunkId(from), lengthBytes: from.u32(), scheme: from.text() };
     case TAGS.extents:

@@ -124,7 +124,7 @@ export class WriteAheadLog {
       try {
         fd = openSync(path, 'r+');
       } catch (error) {
-        return reject(error as Error);
+        return reject(error);
       }
       fdatasync(fd, (error) => {
         closeSync(fd);

@@ -103,7 +103,7 @@ describe('fallocate()', () => {
     await rig.cacheRig.commit();
     const context = rig.by();
     const range = { mode: PUNCH, offset: 0, lengthBytes: 2 * BLOCK };
-    rig.cacheRig.cache.holes.prepare(rig.cacheRig.inode(ino), 0, 2 * BLOCK);
+    await rig.cacheRig.cache.holes.prepare(rig.cacheRig.inode(ino), 0, 2 * BLOCK);
     const time = { sec: 1, nsec: 1 };
     rig.cacheRig.meta.run(
       [{ kind: 'punch', ino, offset: 0, lengthBytes: 2 * BLOCK, time }],
@@ -210,7 +210,7 @@ describe('copyRange()', () => {
     await rig.cacheRig.write(to, 0, bytesOf(11, 3 * BLOCK));
     const context = rig.by();
     const lengthBytes = 2 * BLOCK;
-    rig.cacheRig.cache.holes.prepare(rig.cacheRig.inode(to), 0, lengthBytes);
+    await rig.cacheRig.cache.holes.prepare(rig.cacheRig.inode(to), 0, lengthBytes);
     const time = { sec: 1, nsec: 1 };
     const range = { offset: 0, source: from, sourceOffset: 0, lengthBytes };
     rig.cacheRig.meta.run([{ kind: 'clone', ino: to, ...range, time }], context, lengthBytes);
