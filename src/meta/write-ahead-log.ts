@@ -124,7 +124,7 @@ export class WriteAheadLog {
       try {
         fd = openSync(path, 'r+');
       } catch (error) {
-        return reject(error);
+        return reject(new DfsError('IO', `Cannot open ${path}: ${messageOf(error)}`));
       }
       fdatasync(fd, (error) => {
         closeSync(fd);
