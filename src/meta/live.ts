@@ -348,10 +348,11 @@ export class LiveMeta {
       this.#db.prepare('attach ? as committed').run(committedPath);
     });
     try {
-      this.#transactions.unlogged(() => {
-        for (const table of STATE_TABLES) {
-          this.#db.exec(`delete from main.${table}; insert into main.${table}
-            select * from committed.${table}`);
+      const takeOver = (): void => {
+        for (const name of STATE_TABLES) {
+          this.#db.exec(
+            `delete from ${name}; insert into main.${name} select * from committed.${name}`,
+          );
         }
         this.#inodes.clear();
         this.#lazy.clear();
@@ -359,7 +360,8 @@ export class LiveMeta {
         this.#trim.all(head.epoch, head.seq);
         this.setLocal('committedEpoch', head.epoch);
         this.setLocal('committedSeq', head.seq);
-      });
+      };
+      this.#transactions.unlogged(takeOver, { isLasting: true });
     } finally {
       this.#transactions.outside(() => this.#db.exec('detach committed'));
     }

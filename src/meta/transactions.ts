@@ -37,6 +37,8 @@ export class Transactions {
   /** Number of the last record in a committed transaction. */
   #flushed: number;
   #timer: NodeJS.Timeout | undefined;
+  /** The log could not be carried out again: the process must end. */
+  #broken: InvariantError | undefined;
   /** Changes made since the start. */
   changes = 0;
 
@@ -53,6 +55,8 @@ export class Transactions {
       for (const { payload } of left) replay(payload);
       this.#flushed += left.length;
       if (left.length > 0) this.#beginLog();
+      // Nobody can ask for what a process that died did not sync: it is on the device from here on.
+      else WriteAheadLog.syncDatabase(path);
     } catch (error) {
       throw sqliteError(error, path);
     }
@@ -83,8 +87,7 @@ export class Transactions {
     try {
       body();
     } catch (error) {
-      log.takeBack();
-      this.#recover();
+      this.#recover(() => log.takeBack());
       throw sqliteError(error, this.#options.path);
     }
     if (log.last - this.#flushed >= CHANGES_MAX) this.#tryFlush();
@@ -93,6 +96,7 @@ export class Transactions {
 
   /** The log begins with the first change: a database that is only looked at stays as it is. */
   #begun(): WriteAheadLog {
+    this.#checkWhole();
     if (this.#log !== undefined) return this.#log;
     try {
       return this.#beginLog();
@@ -102,8 +106,12 @@ export class Transactions {
     }
   }
 
-  /** Makes a change that is not in the log, which a crash may undo: it is committed at once. */
-  unlogged(body: () => void): void {
+  /**
+   * Makes a change that is not in the log, which a crash may undo: it is committed at once. With
+   * `isLasting` a power cut cannot undo it, because later records of the log go on from it.
+   */
+  unlogged(body: () => void, options: { isLasting: boolean } = { isLasting: false }): void {
+    this.#checkWhole();
     this.changes++;
     try {
       body();
@@ -112,6 +120,7 @@ export class Transactions {
       throw sqliteError(error, this.#options.path);
     }
     this.flush();
+    if (options.isLasting) WriteAheadLog.syncDatabase(this.#options.path);
   }
 
   /** Makes every change so far survive a power cut. */
@@ -132,6 +141,7 @@ export class Transactions {
 
   /** Commits the open transaction: other connections see it. NO_SPACE or IO: it stays open. */
   flush(): void {
+    this.#checkWhole();
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const last = this.#log?.last ?? this.#flushed;
@@ -155,16 +165,24 @@ export class Transactions {
     }
   }
 
+  /** Nothing of a transaction that could not be made again may be committed. */
+  #checkWhole(): void {
+    if (this.#broken !== undefined) throw this.#broken;
+  }
+
   /** SQLite may have lost the transaction, or has part of a change: back to what the log says. */
-  #recover(): void {
+  #recover(before: () => void = () => undefined): void {
     try {
+      before();
       if (this.#db.inTransaction) this.#sql.rollback.run();
       this.#sql.begin.run();
       for (const { payload } of this.#log?.after(this.#flushed) ?? [])
         this.#options.replay(payload);
     } catch (error) {
       const state = `Cannot carry out the log of ${this.#options.path} again: ${messageOf(error)}`;
-      throw new InvariantError(state);
+      clearTimeout(this.#timer);
+      this.#broken = new InvariantError(state);
+      throw this.#broken;
     }
   }
 

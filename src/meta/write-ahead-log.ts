@@ -1,5 +1,6 @@
-import { closeSync, existsSync, fdatasync, fdatasyncSync, openSync } from 'node:fs';
-import { DfsError, messageOf } from '../base/errors.ts';
+import { closeSync, existsSync, fdatasync, fdatasyncSync, fsyncSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DfsError, InvariantError, messageOf } from '../base/errors.ts';
 import { LogFile, type LogRecord, readRecords } from './log-file.ts';
 
 export interface WriteAheadLogOptions {
@@ -31,10 +32,16 @@ export class WriteAheadLog {
   /** The other file may be written over (invariant 2). */
   #isOtherFree = true;
   #freeing: Promise<void> | undefined;
+  /** A sync of the database failed, which is final: its pages may be gone (invariant 2). */
+  #failure: DfsError | undefined;
 
   constructor(options: WriteAheadLogOptions) {
     this.#options = options;
-    this.#files = pathsOf(options.path).map((path) => new LogFile(path, options.salt));
+    const paths = pathsOf(options.path);
+    const areThere = paths.every((path) => existsSync(path));
+    this.#files = paths.map((path) => new LogFile(path, options.salt));
+    // Syncing a file need not sync its name.
+    if (!areThere) syncNow(dirname(options.path), fsyncSync);
     this.#next = options.last + 1;
   }
 
@@ -50,13 +57,7 @@ export class WriteAheadLog {
   /** Makes all that SQLite committed survive a power cut. */
   static syncDatabase(path: string): void {
     const wal = `${path}-wal`;
-    if (!existsSync(wal)) return;
-    const fd = openSync(wal, 'r+');
-    try {
-      fdatasyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
+    if (existsSync(wal)) syncNow(wal, fdatasyncSync);
   }
 
   /** The number of the last record. */
@@ -80,7 +81,7 @@ export class WriteAheadLog {
   append(frame: Buffer): void {
     if (!this.#file.hasRoom(frame.length)) {
       if (this.#isOtherFree) this.#turn();
-      else this.#freeing ??= this.#free();
+      else this.#beginToFree();
     }
     this.#file.append(frame, this.#next);
     this.#next++;
@@ -95,19 +96,29 @@ export class WriteAheadLog {
   /** Goes on in the other file; this one is free when the database's own log is on the device. */
   #turn(): void {
     this.#current = 1 - this.#current;
-    this.#file.rewind();
     this.#isOtherFree = false;
-    this.#freeing ??= this.#free();
+    this.#file.rewind();
+    this.#beginToFree();
   }
 
   /** Until it succeeds this file grows. */
-  async #free(): Promise<void> {
+  #beginToFree(): void {
+    if (this.#freeing !== undefined || this.#failure !== undefined) return;
     try {
       this.#options.flush();
+    } catch (error) {
+      if (error instanceof InvariantError) throw error;
+      return; // The next append that finds no room tries again.
+    }
+    this.#freeing = this.#free();
+  }
+
+  async #free(): Promise<void> {
+    try {
       await this.#syncDatabase();
       this.#isOtherFree = true;
     } catch {
-      // The next append that finds no room tries again.
+      // The next append that finds no room tries again, unless the failure is final.
     } finally {
       this.#freeing = undefined;
     }
@@ -128,14 +139,16 @@ export class WriteAheadLog {
       }
       fdatasync(fd, (error) => {
         closeSync(fd);
-        if (error === null) resolve();
-        else reject(new DfsError('IO', `Cannot sync ${path}: ${messageOf(error)}`));
+        if (error === null) return resolve();
+        this.#failure = new DfsError('IO', `Cannot sync ${path}: ${messageOf(error)}`);
+        reject(this.#failure);
       });
     });
   }
 
   /** Resolves when all that was appended is on the device. */
   async sync(): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
     const waiting = this.#files.filter((file) => !file.isSynced);
     await Promise.all(waiting.map((file) => file.sync()));
   }
@@ -143,6 +156,15 @@ export class WriteAheadLog {
   async close(): Promise<void> {
     await this.#freeing;
     for (const file of this.#files) file.close();
+  }
+}
+
+function syncNow(path: string, sync: (fd: number) => void): void {
+  const fd = openSync(path, 'r');
+  try {
+    sync(fd);
+  } finally {
+    closeSync(fd);
   }
 }
 
