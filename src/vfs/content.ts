@@ -202,11 +202,13 @@ export class Content {
     return failed;
   }
 
-  /** copy_file_range(2): see {@link Vfs.copyRange}. */
+  /**
+   * copy_file_range(2): see {@link Vfs.copyRange}. Carried out anew when the kernel sends it again:
+   * the cache of a process that died may not have followed, and taking up a cache file that was
+   * still as short as before cuts off what the clone had added.
+   */
   copyRange(context: RequestContext, copy: CopyRange): Done {
     if (this.#options.readOnly) return -EROFS;
-    const earlier = this.#meta.earlierReply(context);
-    if (earlier !== undefined) return this.#clonedBefore(copy, earlier);
     const source = this.#meta.inode(copy.from);
     const target = this.#meta.inode(copy.to);
     if (source === undefined || target === undefined) return -ENOENT;
@@ -248,14 +250,6 @@ export class Content {
     const endsBoth =
       fromOffset + clean === source.sizeBytes && toOffset + clean >= target.sizeBytes;
     return endsBoth ? clean : floor(clean);
-  }
-
-  /** The metadata has the clone, but perhaps the cache of a process that died had not followed. */
-  #clonedBefore(copy: CopyRange, length: number): Done {
-    const end = ceil(copy.toOffset + length);
-    this.#meta.erase(copy.to, copy.toOffset, end);
-    this.#cache.holes.erase(copy.to, copy.toOffset, end);
-    return length;
   }
 }
 

@@ -221,6 +221,31 @@ describe('copyRange()', () => {
     model.copy(wanted, 0, 0, lengthBytes);
     await expectContent(rig, to, wanted);
   });
+
+  test.each(['at once', 'after a commit'])(
+    'sent again %s, where the cache file was still shorter: the copy is whole',
+    async (when) => {
+      const { rig, from, to, model } = await pair(4);
+      await rig.cacheRig.commit();
+      await rig.cacheRig.write(to, 0, bytesOf(12, 3 * BLOCK));
+      const context = rig.by();
+      const lengthBytes = 4 * BLOCK;
+      rig.cacheRig.cache.holes.prepare(rig.cacheRig.inode(to), 2 * BLOCK, 6 * BLOCK);
+      const time = { sec: 1, nsec: 1 };
+      const range = { offset: 2 * BLOCK, source: from, sourceOffset: 0, lengthBytes };
+      rig.cacheRig.meta.run([{ kind: 'clone', ino: to, ...range, time }], context, lengthBytes);
+      await rig.takeOver();
+      if (when === 'after a commit') await rig.cacheRig.commit();
+      const copy = { from, fromOffset: 0, to, toOffset: 2 * BLOCK, lengthBytes };
+      const again = await rig.fs.copyRange({ ...context, resent: true }, copy);
+      expect(again).toBe(lengthBytes);
+      const wanted = Buffer.concat([bytesOf(12, 3 * BLOCK).subarray(0, 2 * BLOCK), model]);
+      await expectContent(rig, to, wanted);
+      await rig.cacheRig.commit();
+      await rig.cacheRig.cache.evict(to);
+      await expectContent(rig, to, wanted);
+    },
+  );
 });
 
 describe('tmpfile()', () => {
