@@ -231,15 +231,8 @@ export class CacheFiles {
 
   /** The content of `file` is going: keeps what a running commit needs of it, removes the rest. */
   setAside(file: CachedFile): void {
+    if (this.#isNoLongerThere(file)) return;
     const path = this.path(file);
-    this.descriptors.forget(path);
-    const { frozen } = file;
-    if (frozen !== undefined && frozen.path === path && !frozen.uncaptured.isEmpty) {
-      frozen.path = frozen.wholePath;
-      if (existsSync(path)) renameSync(path, frozen.path);
-      return;
-    }
-    if (file.present.isEmpty && file.inode.sizeBytes === 0) return;
     try {
       if (file.cachedBytes <= FREED_AT_ONCE_BYTES_MAX) unlinkSync(path);
       else {
@@ -250,6 +243,24 @@ export class CacheFiles {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     }
+  }
+
+  /** As {@link setAside} of an inode that is gone: nobody uses the name again, so nobody waits. */
+  discard(file: CachedFile): void {
+    if (!this.#isNoLongerThere(file)) this.removePath(this.path(file));
+  }
+
+  /** Whether there is nothing to remove, or a running commit needs it and has it elsewhere now. */
+  #isNoLongerThere(file: CachedFile): boolean {
+    const path = this.path(file);
+    this.descriptors.forget(path);
+    const { frozen } = file;
+    if (frozen !== undefined && frozen.path === path && !frozen.uncaptured.isEmpty) {
+      frozen.path = frozen.wholePath;
+      if (existsSync(path)) renameSync(path, frozen.path);
+      return true;
+    }
+    return file.present.isEmpty && file.inode.sizeBytes === 0;
   }
 
   /**

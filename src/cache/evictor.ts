@@ -27,7 +27,7 @@ export interface EvictorOptions {
 const SCAN_FILES_A_TURN = 200;
 const UNLINK_FILES_A_TURN = 30;
 const FREE_BYTES_A_TURN: number = 4 * MIB;
-const PUNCHES_A_TURN = 100;
+const PUNCHES_A_TURN = 30;
 const LOOKS_A_TURN = 2000;
 const WRITE_BYTES_MAX: number = MIB;
 /** Eviction begins above the first share of the limit and goes on down to the second. */

@@ -285,8 +285,8 @@ export class FileCache implements CutSource {
     }
     file.deleted = true;
     const fills = file.fills.map((fill) => fill.done.catch(() => undefined));
-    if (fills.length === 0) this.#files.setAside(file);
-    else void Promise.all(fills).then(() => this.#files.setAside(file));
+    if (fills.length === 0) this.#files.discard(file);
+    else void Promise.all(fills).then(() => this.#files.discard(file));
     this.#files.removeRange(file, 0, Number.MAX_SAFE_INTEGER);
     this.#files.remove(ino);
   }

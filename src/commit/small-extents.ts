@@ -2,10 +2,12 @@ import type { Ino } from '../base/ids.ts';
 import { CHUNK_BYTES_MAX } from '../base/limits.ts';
 import type { Timed } from '../base/pauses.ts';
 import type { FileExtents, LiveMeta } from '../meta/mod.ts';
-import { inTurns, ROWS_A_TURN } from './slices.ts';
+import { inTurns } from './slices.ts';
 
 /** A region of 4 MiB with more extents than this is stored anew as one chunk. */
 const EXTENTS_A_REGION_MAX = 24;
+/** To count those of one takes up to 100 us. */
+const REGIONS_A_TURN = 15;
 
 interface Region {
   ino: Ino;
@@ -27,7 +29,7 @@ export async function joinSmallExtents(
 ): Promise<void> {
   const regions = regionsOf(files);
   await inTurns(on.timed, 'look for small extents', () => {
-    for (let count = 0; count < ROWS_A_TURN; count++) {
+    for (let count = 0; count < REGIONS_A_TURN; count++) {
       const next = regions.next();
       if (next.done === true) return false;
       const { ino, start, end } = next.value;

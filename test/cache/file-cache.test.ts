@@ -230,7 +230,7 @@ describe('the limit', () => {
     expect(rig.cache.cachedBytes).toBe(0);
     expect(rig.cache.dirtyBytes).toBe(0);
     expect(rig.cache.frozenBytes).toBe(0);
-    expect(existsSync(cacheFile(rig, ino))).toBe(false);
+    await expect.poll(() => existsSync(cacheFile(rig, ino))).toBe(false);
   });
 });
 
