@@ -18,6 +18,7 @@ import { canMount, TestVolume } from '../harness/volume.ts';
 
 const OPERATIONS = Number(process.env.DFS_FILE_OPERATIONS ?? 24_000);
 const KILL_EVERY_MS = 1500;
+const KILLS = 6;
 const PROCESSES = 5;
 const PROGRAMS = 4;
 const KINDS = [
@@ -149,7 +150,7 @@ describe.skipIf(!canMount)('a mount is a file system as a native one is', () => 
       const often = { control, evictEvery: 20, commitEvery: 100 };
       const options = { operations: OPERATIONS / 4, seed, ...often, ...several };
       const run = start(volume.mountPoint, options);
-      while (!run.isOver) {
+      for (let kills = 0; !run.isOver && kills < KILLS; kills++) {
         const soon = pause(dice.below(KILL_EVERY_MS));
         await Promise.race([soon, run.ended.catch(() => undefined)]);
         if (run.isOver) break;

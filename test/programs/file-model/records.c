@@ -21,11 +21,14 @@ static size_t draw_length(struct random *random, size_t offset) {
 
 void board_draw(struct board *board, struct random *random, size_t length, unsigned first,
                 unsigned last) {
+  // Short enough that everybody gets some of a short file.
+  size_t most = length / 16 < 2 * PAGE ? 2 * PAGE : length / 16;
   while (board->count < RECORDS_MAX && board->end < length) {
-    struct record *record = &board->records[board->count++];
+    struct record *record = &board->records[board->count];
+    size_t drawn = draw_length(random, board->end);
     record->offset = board->end;
-    record->length = draw_length(random, board->end);
-    record->owner = first + (unsigned)random_below(random, last - first + 1);
+    record->length = drawn < most ? drawn : most;
+    record->owner = first + (unsigned)(board->count++ % (last - first + 1));
     board->end += record->length;
   }
 }

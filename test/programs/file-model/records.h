@@ -35,7 +35,7 @@ struct board {
   struct record records[RECORDS_MAX];
 };
 
-/* Cuts about `length` bytes into records of many sizes, given to owners `first` to `last`. */
+/* Cuts about `length` bytes into records of many sizes, for owners `first` to `last` in turn. */
 void board_draw(struct board *board, struct random *random, size_t length, unsigned first,
                 unsigned last);
 
