@@ -380,10 +380,7 @@ export class LiveMeta {
     }
   }
 
-  /**
-   * Copies what is left of SQLite's log into its file, so that the log begins anew. The store's
-   * thread has copied most of it by then.
-   */
+  /** Copies what the store's thread has left of SQLite's log into its file: the log begins anew. */
   checkpoint(): void {
     this.#transactions.outside(() => this.#db.pragma('wal_checkpoint(PASSIVE)'));
   }
