@@ -306,6 +306,8 @@ export class CacheFiles {
    */
   open(options: { keepClean: boolean }): void {
     this.layout.prepare();
+    // Which files are lent only the kernel knows yet, and eviction may begin before it was asked.
+    if (options.keepClean) this.loans.inherit();
     const dirty = new Set(this.#meta.dirtyInodes().map(({ ino }) => ino));
     if (!options.keepClean) {
       for (const ino of this.layout.inodes()) {
@@ -324,7 +326,13 @@ export class CacheFiles {
   #takeUp(ino: Ino, isSameBoot: boolean): void {
     const inode = this.#meta.inode(ino);
     const stat = statSync(this.layout.file(ino), { bigint: true, throwIfNoEntry: false });
-    if (inode === undefined || stat === undefined) return;
+    if (stat === undefined) return;
+    if (inode === undefined) {
+      // The power went before the removal was on the device; what else went may let the next inode
+      // have its number.
+      unlinkSync(this.layout.file(ino));
+      return;
+    }
     const file = new CachedFile(inode);
     const fd = this.existing(file);
     if (fd !== undefined) this.#scanner.whole(file, fd);

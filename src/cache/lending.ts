@@ -70,6 +70,11 @@ export class Lending {
     for (const { ino } of meta.dirtyInodes()) this.writing(ino);
   }
 
+  /** A new mount: nothing was lent before it. */
+  inheritNothing(): void {
+    this.#options.files.loans.inheritNothing();
+  }
+
   /** Nobody has the file open any more; mappings may live on. */
   returned(ino: Ino): void {
     this.#options.files.loans.closed(ino);

@@ -85,9 +85,14 @@ export class Loans {
     this.#writable.delete(ino);
   }
 
-  /** Lent files of a process before this one: which ones, only the kernel knows. */
+  /** There may be lent files of a process before this one: which ones, only the kernel knows. */
   inherit(): void {
     this.#isInherited = true;
+  }
+
+  /** There are none: the mount is new. */
+  inheritNothing(): void {
+    this.#isInherited = false;
   }
 
   /** Somebody who may write has opened a lent file: a mapping of his changes it unseen. */

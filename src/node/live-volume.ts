@@ -147,6 +147,8 @@ export class LiveVolume {
       timed: pauses.timed,
     });
     cache.open(head.nextEpoch, { keepClean: isSameBoot(home) });
+    // Only now: who dies before has not removed all that a power cut made untrustworthy.
+    noteBoot(home);
     const report = await store.report();
     late.cache = cache;
     const volume = new LiveVolume({
@@ -196,13 +198,16 @@ export class LiveVolume {
   }
 }
 
-/**
- * Whether the machine has run without a break since HOME was last used; notes that it is used now.
- */
+/** Whether the machine has run without a break since a process last took up HOME. */
 function isSameBoot(home: string): boolean {
   const path = join(home, 'boot-id');
-  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  const same = existsSync(path) && readFileSync(path, 'utf8').trim() === boot;
-  if (!same) writeFileSync(path, `${boot}\n`, { mode: 0o600 });
-  return same;
+  return existsSync(path) && readFileSync(path, 'utf8').trim() === bootId();
+}
+
+function noteBoot(home: string): void {
+  if (!isSameBoot(home)) writeFileSync(join(home, 'boot-id'), `${bootId()}\n`, { mode: 0o600 });
+}
+
+function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 }

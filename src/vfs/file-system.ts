@@ -124,6 +124,7 @@ export class FileSystem implements Vfs {
   }
 
   mounted(): void {
+    this.#cache.lending.inheritNothing();
     this.opens.mounted();
     this.#meta.forgetReplies();
     if (!this.#options.readOnly) this.#orphans.reapAll();
