@@ -13,6 +13,9 @@ export interface FetchRequest {
 /** Reads a chunk, verifies it and writes the parts into the file at `path`; off the event loop. */
 export type Fetch = (request: FetchRequest) => Promise<void>;
 
+/** Extents that are fetched ahead at once: where a file has many, they are small. */
+const AHEAD_EXTENTS_MAX = 4;
+
 /** Brings blocks that are absent into the cache (invariant 6 of file-cache.ts). */
 export class Fetcher {
   readonly #files: CacheFiles;
@@ -44,6 +47,27 @@ export class Fetcher {
     }
     if (fetches.length === 0) return undefined;
     return Promise.all(fetches).then(() => undefined);
+  }
+
+  /**
+   * Begins to fetch what is absent of [start, end), some extents of it: up to where it is `asked`
+   * for now.
+   */
+  fetchAhead(
+    file: CachedFile,
+    start: number,
+    end: number,
+  ): { asked: number; started: Promise<void>[] } {
+    const started: Promise<void>[] = [];
+    if (file.present.covers(start, end)) return { asked: end, started };
+    for (const extent of this.#meta.state.extents.overlapping(file.ino, start, end)) {
+      const extentEnd = blockCeil(extent.offset + extent.lengthBytes);
+      if (file.present.covers(extent.offset, extentEnd)) continue;
+      if (started.length === AHEAD_EXTENTS_MAX) return { asked: extent.offset, started };
+      if (file.fillTouching(extent.offset, extentEnd) !== undefined) continue;
+      started.push(this.#fetchExtent(file, extent));
+    }
+    return { asked: end, started };
   }
 
   /**

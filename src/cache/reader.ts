@@ -7,6 +7,7 @@ import type { Inode, LiveMeta } from '../meta/mod.ts';
 import type { CacheFiles } from './cache-files.ts';
 import { blockCeil, blockFloor, type CachedFile } from './cached-file.ts';
 import type { Fetcher } from './fetcher.ts';
+import { ReadAhead } from './read-ahead.ts';
 
 /** All since the start: bytes, and reads that needed no fetch, and those that did. */
 export interface CacheCounters {
@@ -30,6 +31,7 @@ export type Resident = Pick<ResidentReader, 'isSupported' | 'read'>;
 export class Reader {
   readonly #files: CacheFiles;
   readonly #fetcher: Fetcher;
+  readonly #ahead: ReadAhead;
   readonly #meta: LiveMeta;
   readonly #resident: Resident;
   readBytes = 0;
@@ -48,6 +50,8 @@ export class Reader {
     this.#resident = options.resident ?? new ResidentReader();
     this.#files = options.files;
     this.#fetcher = options.fetcher;
+    const { evictor } = options.files;
+    this.#ahead = new ReadAhead(options.fetcher, (bytes) => evictor.isFull(bytes));
     this.#meta = options.meta;
   }
 
@@ -63,6 +67,7 @@ export class Reader {
     if (end <= offset) return 0;
     const file = this.#files.load(inode);
     const waiting = this.#fetcher.ensure(file, blockFloor(offset), blockCeil(end));
+    this.#ahead.note(file, offset, end);
     if (waiting !== undefined) {
       this.misses++;
       return this.#readLater(file.ino, offset, length, waiting);
