@@ -51,6 +51,7 @@ static bool fits(const struct handle *handle, unsigned needs) {
   if (handle->fd < 0) return false;
   if (needs & TO_READ && access == O_WRONLY) return false;
   if (needs & TO_WRITE && access == O_RDONLY) return false;
+  if (needs & ONLY_TO_READ && access != O_RDONLY) return false;
   if (needs & TO_APPEND && !(handle->flags & O_APPEND)) return false;
   if (needs & NOT_APPENDING && handle->flags & O_APPEND) return false;
   return !(needs & NOT_DIRECT && handle->flags & O_DIRECT);
@@ -63,6 +64,7 @@ struct handle *file_handle(struct file *file, struct random *random, unsigned ne
     if (fits(handle, needs)) return handle;
   }
   bool reads = !(needs & TO_WRITE) && (random_once_in(random, 2) || file->calm > 0);
+  if (needs & ONLY_TO_READ) reads = true;
   int flags = reads ? O_RDONLY : O_RDWR;
   if (needs & TO_APPEND) flags |= O_APPEND;
   return file_open(file, random, flags);

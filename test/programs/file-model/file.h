@@ -38,7 +38,18 @@ struct file {
 };
 
 /* What a descriptor must be good for. */
-enum need { TO_READ = 1, TO_WRITE = 2, TO_APPEND = 4, NOT_DIRECT = 8, NOT_APPENDING = 16 };
+enum need {
+  TO_READ = 1,
+  TO_WRITE = 2,
+  TO_APPEND = 4,
+  NOT_DIRECT = 8,
+  NOT_APPENDING = 16,
+  /*
+   * For splice, also by a copy in the kernel: through a descriptor that may write, of a file that
+   * others read past the daemon, it shows the kernel's pages, which mappings do not change then.
+   */
+  ONLY_TO_READ = 32,
+};
 
 /* A file without a name or descriptor. */
 struct file *file_new(size_t limit);

@@ -36,7 +36,7 @@ static void copy(struct file *from, size_t at, int from_fd, struct file *to, siz
 
 static void run_copy_within(struct world *world, struct file *file) {
   struct random *random = &world->random;
-  struct handle *reads = file_handle(file, random, TO_READ | NOT_DIRECT);
+  struct handle *reads = file_handle(file, random, TO_READ | ONLY_TO_READ | NOT_DIRECT);
   int from_fd = reads->fd;
   size_t at = random_offset(file, random, file->size);
   size_t target = random_offset(file, random, smaller(file->size + 4 * PAGE, file->limit));
@@ -45,10 +45,9 @@ static void run_copy_within(struct world *world, struct file *file) {
     at &= ~(PAGE - 1);
     target &= ~(PAGE - 1);
   }
-  // Opening the second descriptor may close the first one: one that does both serves as both.
-  unsigned needs = TO_READ | TO_WRITE | NOT_APPENDING | NOT_DIRECT;
-  struct handle *writes = file_handle(file, random, needs);
-  if (reads->fd != from_fd) from_fd = writes->fd;
+  struct handle *writes = file_handle(file, random, TO_WRITE | NOT_APPENDING | NOT_DIRECT);
+  // Opening the second descriptor may have closed the first one.
+  if (reads->fd != from_fd) return;
   size_t apart = at < target ? target - at : at - target;
   length = smaller(smaller(length, apart), file->limit - target);
   note(" fd %d at %zu to fd %d at %zu, %zu", from_fd, at, writes->fd, target, length);
@@ -58,7 +57,7 @@ static void run_copy_within(struct world *world, struct file *file) {
 static void run_copy_to(struct world *world, struct file *file) {
   struct random *random = &world->random;
   struct file *to = other_of(world, file);
-  struct handle *reads = file_handle(file, random, TO_READ | NOT_DIRECT);
+  struct handle *reads = file_handle(file, random, TO_READ | ONLY_TO_READ | NOT_DIRECT);
   struct handle *writes = file_handle(to, random, TO_WRITE | NOT_APPENDING | NOT_DIRECT);
   size_t at = random_offset(file, random, file->size);
   size_t target = random_offset(to, random, smaller(to->size + 4 * PAGE, to->limit));

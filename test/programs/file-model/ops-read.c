@@ -81,7 +81,7 @@ static void run_read(struct world *world, struct file *file) {
 }
 
 static void run_splice(struct world *world, struct file *file) {
-  struct handle *handle = file_handle(file, &world->random, TO_READ | NOT_DIRECT);
+  struct handle *handle = file_handle(file, &world->random, TO_READ | ONLY_TO_READ | NOT_DIRECT);
   struct span span = random_span(world, file, false);
   if (span.length > 8 * PAGE) span.length = 8 * PAGE;
   note(" fd %d at %zu, %zu", handle->fd, span.offset, span.length);
