@@ -7,8 +7,9 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { canMount, TestVolume } from '../harness/volume.ts';
 
 const RUN = resolve(import.meta.dirname, 'run.py');
-const SUBJECTS: readonly string[] = `names renames links modes owners special times opens data
-  sparse space mapping copies xattrs acls locks folders`.split(/\s+/);
+const SUBJECTS: readonly string[] =
+  `names renames links races modes owners special times utimes opens data transfers sparse
+  space mapping copies xattrs acls locks folders watching large`.split(/\s+/);
 /** Those whose answers a dead daemon must not change. */
 const DISTURBED: readonly string[] =
   `links.unlinked_files_live_while_open links.hard_links_are_one_file renames opens data
