@@ -120,6 +120,7 @@ export class Lending {
         files.loans.forget(ino);
         continue;
       }
+      files.loans.writing(ino);
       const file = files.load(inode);
       this.#options.markDirty(file);
       const nowMs = performance.now();
@@ -129,6 +130,18 @@ export class Lending {
       const pauseMs = Math.max(MAPPED_MS_MIN, file.cachedBytes / MAPPED_BYTES_A_MS);
       if (isLast) this.#nextMs.delete(ino);
       else this.#nextMs.set(ino, nowMs + pauseMs);
+    }
+  }
+
+  /**
+   * Marks those files for the open epoch, before the marks of the one that is being published go:
+   * the next process finds them by their marks.
+   */
+  keepMarks(): void {
+    const { files, meta, markDirty } = this.#options;
+    for (const ino of files.loans.writable) {
+      const inode = meta.inode(ino);
+      if (inode !== undefined) markDirty(files.load(inode));
     }
   }
 

@@ -97,6 +97,8 @@ export class Loans {
 
   /** Somebody who may write has opened a lent file: a mapping of his changes it unseen. */
   writing(ino: Ino): void {
+    // To the end: those are looked at in turns.
+    this.#writable.delete(ino);
     this.#writable.add(ino);
   }
 
@@ -105,7 +107,7 @@ export class Loans {
     return this.#writable.has(ino);
   }
 
-  /** Inodes of {@link writing}. */
+  /** Inodes of {@link writing}, the longest not named to it first. */
   get writable(): Iterable<Ino> {
     return this.#writable;
   }

@@ -312,10 +312,11 @@ export class Committer {
     files: FileExtents[];
     erased: Erased;
   }): Promise<void> {
-    const { meta, log } = this.#options;
+    const { meta, cache, log } = this.#options;
     for (;;) {
       try {
         await this.#takeOver(taken.files, taken.erased);
+        cache.lending.keepMarks();
         meta.publishDone(taken.epoch, taken.seq);
         await inTurns(this.#timed, 'drop the journal', () => meta.trim(OLD_ROWS_A_TURN));
         return;

@@ -30,7 +30,11 @@ export interface CapturedRange {
  */
 export interface CutSource {
   /** Marks dirty what may have changed unseen; to be called before asking what is dirty. */
-  readonly lending: { noteMapped(when: 'now' | 'when due'): void };
+  readonly lending: {
+    noteMapped(when: 'now' | 'when due'): void;
+    /** To be called before an epoch's marks of dirty files go. */
+    keepMarks(): void;
+  };
   /** A promise while some file is neither as long as it was nor as it will be: no time for a cut. */
   readonly resizing: Promise<void> | undefined;
   /** How many files have size or times that were not written down since they changed. */

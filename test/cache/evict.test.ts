@@ -63,6 +63,28 @@ describe('evict() on demand', () => {
     expect((await rig.content(ino)).equals(content)).toBe(true);
   });
 
+  test('each of many files that mappings may change is looked at in its turn', async () => {
+    const rig = rigOf();
+    const { lending } = rig.cache;
+    const mapped: number[] = [];
+    const inos: Ino[] = [];
+    for (let count = 0; count < 70; count++) {
+      const { ino } = rig.file();
+      inos.push(ino);
+      await rig.write(ino, 0, bytesOf(count, BLOCK));
+    }
+    await rig.commit();
+    for (const ino of inos) {
+      mapped.push(openSync(lending.lend(rig.inode(ino)) ?? '', 'r+'));
+      lending.writing(ino);
+    }
+    expect(rig.cache.dirtyBytes).toBe(0);
+    lending.noteMapped('when due');
+    lending.noteMapped('when due');
+    expect(rig.cache.dirtyBytes).toBe(70 * BLOCK);
+    for (const fd of mapped) closeSync(fd);
+  });
+
   test('leaves what is dirty and what a running commit has not published', async () => {
     const rig = rigOf();
     const { ino, content } = await committedFile(rig, 6);

@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { DfsError } from '../../src/base/errors.ts';
 import type { Epoch, Ino } from '../../src/base/ids.ts';
@@ -271,4 +272,18 @@ describe('close()', () => {
     expect(rig.cache.dirtyBytes).toBe(0);
     expect((await rig.content(ino)).equals(bytesOf(1, BLOCK))).toBe(true);
   });
+});
+
+test('a file that a mapping may change stays marked dirty when its epoch is committed', async () => {
+  const { rig, committer } = setUp();
+  const { ino } = rig.file();
+  await rig.write(ino, 0, bytesOf(5, 2 * BLOCK));
+  await committer.commit();
+  expect(rig.meta.dirtyInodes()).toEqual([]);
+  const { lending } = rig.cache;
+  const mapped = openSync(lending.lend(rig.inode(ino)) ?? '', 'r+');
+  lending.writing(ino);
+  await committer.commit();
+  expect(rig.meta.dirtyInodes().map((mark) => mark.ino)).toEqual([ino]);
+  closeSync(mapped);
 });
