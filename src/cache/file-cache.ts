@@ -303,8 +303,10 @@ export class FileCache implements CutSource {
 
   /** fdatasync of the cache file: undefined when there is nothing to sync. */
   sync(ino: Ino): Promise<void> | undefined {
+    const isMapped = this.lending.keepMark(ino);
     const file = this.#files.known(ino);
-    if (file === undefined || (file.dirty.isEmpty && file.frozen === undefined)) return undefined;
+    if (file === undefined) return undefined;
+    if (!isMapped && file.dirty.isEmpty && file.frozen === undefined) return undefined;
     const fd = this.#files.existing(file);
     if (fd === undefined) return undefined;
     const path = this.#files.path(file);

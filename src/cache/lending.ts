@@ -138,11 +138,15 @@ export class Lending {
    * the next process finds them by their marks.
    */
   keepMarks(): void {
+    for (const ino of this.#options.files.loans.writable) this.keepMark(ino);
+  }
+
+  /** As {@link Lending.keepMarks} for one inode; whether mappings may write to it unseen. */
+  keepMark(ino: Ino): boolean {
     const { files, meta, markDirty } = this.#options;
-    for (const ino of files.loans.writable) {
-      const inode = meta.inode(ino);
-      if (inode !== undefined) markDirty(files.load(inode));
-    }
+    const inode = files.loans.isWriting(ino) ? meta.inode(ino) : undefined;
+    if (inode !== undefined) markDirty(files.load(inode));
+    return inode !== undefined;
   }
 
   /** As {@link Lending.noteMapped} for one file, whose holes matter now. */

@@ -63,6 +63,23 @@ describe('evict() on demand', () => {
     expect((await rig.content(ino)).equals(content)).toBe(true);
   });
 
+  test('what a mapping wrote unseen is synced, and found after a power cut', async () => {
+    const rig = rigOf();
+    const { ino, content } = await committedFile(rig, 3);
+    const { lending } = rig.cache;
+    const fd = openSync(lending.lend(rig.inode(ino)) ?? '', 'r+');
+    lending.writing(ino);
+    await rig.commit();
+    writeSync(fd, bytesOf(80, BLOCK), 0, BLOCK, BLOCK);
+    bytesOf(80, BLOCK).copy(content, BLOCK);
+    expect(rig.cache.uncommittedBytes(ino)).toEqual({ dirty: 0, frozen: 0 });
+    expect(rig.cache.sync(ino)).toBeInstanceOf(Promise);
+    expect(rig.meta.wal.sync(ino)).toBeInstanceOf(Promise);
+    closeSync(fd);
+    await rig.crash({ keepClean: false });
+    expect((await rig.content(ino)).equals(content)).toBe(true);
+  });
+
   test('each of many files that mappings may change is looked at in its turn', async () => {
     const rig = rigOf();
     const { lending } = rig.cache;
