@@ -20,6 +20,7 @@ export const DBENCH: Program = {
       const said = wrong.slice(0, 5).join('\n  ') || output.slice(-500);
       throw new DfsError('IO', `dbench did not end well: ${said}`);
     }
-    return `${clients} clients, ${seconds} s: no answer but the expected; ${rate} MB/s; ${kills} daemons killed`;
+    const how = `${rate} MB/s; ${kills} daemons killed`;
+    return `${clients} clients, ${seconds} s: no answer but the expected; ${how}`;
   },
 };

@@ -82,7 +82,8 @@ export const STRESS: Program = {
     if (failed.length > 0) {
       throw new DfsError('IO', `${failed.length} stressors failed:\n  ${failed.join('\n  ')}`);
     }
-    const counts = `${good} stressors verified, ${TOGETHER.length} of them together while ${kills} daemons died`;
+    const mix = `${TOGETHER.length} of them together while ${kills} daemons died`;
+    const counts = `${good} stressors verified, ${mix}`;
     const not = skipped.length === 0 ? '' : `; not on FUSE: ${skipped.join(', ')}`;
     const both = same.length === 0 ? '' : `; neither natively: ${same.join(', ')}`;
     return `${counts}${not}${both}`;
