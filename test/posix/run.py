@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
@@ -49,17 +50,16 @@ def attempt(body, folder, kind, slow):
         try:
             body(trial)
         except OSError as error:
-            if not trial.failures:
-                raise
-            trial.failures.append(f"then {error}")
+            places = traceback.extract_tb(error.__traceback__)
+            place = next(each for each in places if each.filename == body.__code__.co_filename)
+            where = f"line {place.lineno}: {place.line}"
+            trial.failures.append(f"expected no error, actual {harness.name_of(error)} in {where}")
         return trial.failures
 
     process = harness.Process(child)
     deadline = late_after(process.pid, seconds)
     try:
         return process.result()
-    except OSError as error:
-        return [f"expected no error, actual {harness.name_of(error)}: {error}"]
     except RuntimeError as error:
         lines = str(error).strip().splitlines()
         where = [line.strip() for line in lines if line.strip().startswith("File")][-1:]
