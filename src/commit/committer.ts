@@ -155,7 +155,7 @@ export class Committer {
   #tick(): void {
     this.#checkpoints.check();
     const { meta, cache, intervalMs, dirtyBytesMax } = this.#options;
-    this.#timed('note mapped', () => cache.lending.noteMapped('when due'));
+    this.#noteMapped();
     if (meta.pendingOps === 0 && cache.dirtyBytes === 0) {
       this.#firstPendingMs = undefined;
       return;
@@ -171,12 +171,26 @@ export class Committer {
     if (due) void this.#run();
   }
 
+  /** A full device does not take the marks: they are tried again at the next look. */
+  #noteMapped(): void {
+    const { cache, log } = this.#options;
+    try {
+      this.#timed('note mapped', () => cache.lending.noteMapped('when due'));
+    } catch (error) {
+      if (error instanceof InvariantError) throw error;
+      this.#failure = messageOf(error);
+      log('error', 'mapped files cannot be noted', { message: this.#failure });
+    }
+  }
+
   /** Resolves with the epoch that has everything up to now; rejects when that commit fails. */
   commit(): Promise<Epoch> {
-    if (this.#closed) {
-      return Promise.reject(closing());
+    if (this.#closed) return Promise.reject(closing());
+    try {
+      this.#options.cache.lending.noteMapped('now');
+    } catch (error) {
+      return Promise.reject(error as Error);
     }
-    this.#options.cache.lending.noteMapped('now');
     if (this.isClean) return Promise.resolve(this.#options.meta.committedEpoch);
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });

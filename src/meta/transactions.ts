@@ -37,6 +37,8 @@ export class Transactions {
   /** Number of the last record in a committed transaction. */
   #flushed: number;
   #timer: NodeJS.Timeout | undefined;
+  /** Before that a flush that failed is not tried again for the sake of another change. */
+  #retryAtMs = 0;
   /** The log could not be carried out again: the process must end. */
   #broken: InvariantError | undefined;
   /** Changes made since the start. */
@@ -90,7 +92,8 @@ export class Transactions {
       this.#recover(() => log.takeBack());
       throw sqliteError(error, this.#options.path);
     }
-    if (log.last - this.#flushed >= CHANGES_MAX) this.#tryFlush();
+    const isMany = log.last - this.#flushed >= CHANGES_MAX;
+    if (isMany && performance.now() >= this.#retryAtMs) this.#tryFlush();
     else this.#timer ??= setTimeout(() => this.#tryFlush(), WAIT_MS).unref();
   }
 
@@ -162,6 +165,7 @@ export class Transactions {
     } catch (error) {
       // The log has it all: the next flush tries again, and a full log says NO_SPACE.
       if (error instanceof InvariantError) throw error;
+      this.#retryAtMs = performance.now() + WAIT_MS;
     }
   }
 

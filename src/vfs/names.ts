@@ -155,7 +155,10 @@ export class Names {
       if (toFolder && !this.#meta.state.isEmpty(to.ino)) return -ENOTEMPTY;
     }
     const op: MetaOp = { kind: 'rename', parent, name, newParent, newName, exchange, time: now() };
-    return this.#changes.run([op], context, 0);
+    const failed = this.#changes.run([op], context, 0);
+    // fsync of the file makes its new name last, as people expect of ext4 and XFS.
+    if (failed === 0) this.#meta.wal.touched(from.ino);
+    return failed;
   }
 
   link(context: RequestContext, ino: Ino, newParent: Ino, newName: Buffer): Attr | NegativeErrno {

@@ -1,5 +1,5 @@
 import { closeSync, openSync } from 'node:fs';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { DfsError } from '../../src/base/errors.ts';
 import type { Epoch, Ino } from '../../src/base/ids.ts';
 import { silentLog } from '../../src/base/log.ts';
@@ -191,6 +191,19 @@ describe('commit()', () => {
     const expected = Buffer.alloc(BLOCK);
     bytesOf(1, 100).copy(expected);
     expect((await rig.content(ino)).equals(expected)).toBe(true);
+  });
+
+  test('a mark of a mapped file that cannot be made fails the commit, not the process', async () => {
+    const { rig, committer } = setUp();
+    await writtenFile(rig);
+    const full = vi.spyOn(rig.cache.lending, 'noteMapped').mockImplementation(() => {
+      throw new DfsError('NO_SPACE', 'Cannot write: its device is full');
+    });
+    await expect(committer.commit()).rejects.toThrow('its device is full');
+    committer.start();
+    await expect.poll(() => committer.status.failure).toContain('its device is full');
+    full.mockRestore();
+    expect(await committer.commit()).toBe(1);
   });
 
   test('waits for a full metadata device when the disks have the epoch already', async () => {

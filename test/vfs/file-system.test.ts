@@ -429,6 +429,18 @@ describe('durability', () => {
     expect(rig.fs.open(rig.by(), file, 0)).toMatchObject({ noFlush: true });
   });
 
+  test('weak: fsync of a file makes its new name last', async () => {
+    const rig = new Rig();
+    const file = rig.touch(ROOT_INO, 'file');
+    await rig.fs.fsync(file, false);
+    const { wal } = rig.cacheRig.meta;
+    expect(wal.sync(file)).toBeUndefined();
+    expect(rig.fs.rename(rig.by(), ROOT_INO, name('file'), ROOT_INO, name('new'), 0)).toBe(0);
+    const before = wal.syncCount;
+    expect(await rig.fs.fsync(file, false)).toBe(0);
+    expect(wal.syncCount).toBe(before + 1);
+  });
+
   test('strong: fsync and close wait for a commit, unless there is nothing to wait for', async () => {
     const rig = new Rig({ mode: 'strong' });
     const file = rig.touch(ROOT_INO, 'file');
