@@ -113,6 +113,9 @@ export class ControlServer {
           `Cannot serve ${request.method} ${url.pathname}: no such call`,
         );
       }
+      if (this.#options.volume.isClosed) {
+        throw new DfsError('CLOSED', `Cannot serve ${url.pathname}: the volume is closed`);
+      }
       if (streams) response.writeHead(200, { 'content-type': 'application/x-ndjson' });
       const result = await route(url.searchParams, say);
       if (streams) say({ done: result ?? {} });

@@ -43,6 +43,8 @@ export class LiveVolume {
   readonly mode: 'weak' | 'strong';
   readonly readOnly: boolean;
   readonly pauses: Pauses;
+  /** Nothing can be asked of it any more. */
+  isClosed = false;
   readonly #capacity: Capacity;
   #report: VolumeReport;
   #timer: NodeJS.Timeout;
@@ -190,6 +192,7 @@ export class LiveVolume {
     try {
       await this.committer.close({ commit: options.commit && !this.readOnly });
     } finally {
+      this.isClosed = true;
       this.cache.close();
       await this.meta.wal.syncAll();
       await this.meta.close();

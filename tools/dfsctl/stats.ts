@@ -95,7 +95,8 @@ async function look({ home, mountPoint }: Target, looks: number): Promise<StatsR
   try {
     return await withDaemon(home, (client) => client.get<StatsReport>('/stats'));
   } catch (error) {
-    if (looks === 0 || isHomeInUse(home)) throw error;
+    const isClosed = error instanceof DfsError && error.code === 'CLOSED';
+    if (looks === 0 || (!isClosed && isHomeInUse(home))) throw error;
     const place = mountPoint ?? home;
     throw new DfsError('CLOSED', `Cannot watch ${place} any longer: it was unmounted`, {
       cause: error,
