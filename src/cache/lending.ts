@@ -85,6 +85,11 @@ export class Lending {
     return this.#options.files.loans.isLent(ino);
   }
 
+  /** Whether mappings may be writing to the cache file of `ino`. */
+  isWriting(ino: Ino): boolean {
+    return this.#options.files.loans.isWriting(ino);
+  }
+
   /** A lent file is opened by one who may write: his mappings write to it without us. */
   writing(ino: Ino): void {
     this.#options.files.loans.writing(ino);

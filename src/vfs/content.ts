@@ -11,7 +11,7 @@ import {
   type NegativeErrno,
 } from '../base/errno.ts';
 import type { Ino } from '../base/ids.ts';
-import { BLOCK_BYTES, CHUNK_BYTES_MAX, FILE_BYTES_MAX } from '../base/limits.ts';
+import { BLOCK_BYTES, CHUNK_BYTES_MAX, FILE_BYTES_MAX, MIB } from '../base/limits.ts';
 import type { FileCache } from '../cache/mod.ts';
 import { type Inode, isFolder, isRegular, type LiveMeta, type MetaOp } from '../meta/mod.ts';
 import type { Changes } from './changes.ts';
@@ -215,6 +215,7 @@ export class Content {
     if (!isRegular(source) || !isRegular(target)) return -EINVAL;
     const { fromOffset, toOffset } = copy;
     if (fromOffset >= source.sizeBytes) return 0;
+    if (this.#cache.lending.isWriting(copy.from)) return this.#copyBytes(source, copy);
     // Who reads the cache file itself would find holes where the clone is not fetched yet.
     if (this.#cache.lending.isLent(copy.to)) return -EOPNOTSUPP;
     const length = this.#sharable(source, target, copy);
@@ -238,6 +239,23 @@ export class Content {
       this.#cache.holes.erase(copy.to, toOffset, ceil(toOffset + length));
       return length;
     });
+  }
+
+  /**
+   * Copies some bytes itself, from a file that mappings write to without us: the kernel would take
+   * them from pages that do not follow.
+   */
+  #copyBytes(source: Inode, copy: CopyRange): Done {
+    const { from, fromOffset, to, toOffset } = copy;
+    const length = Math.min(copy.lengthBytes, MIB, source.sizeBytes - fromOffset);
+    const data = Buffer.allocUnsafe(length);
+    const result = this.read(from, fromOffset, length, data, 0);
+    if (typeof result === 'number') {
+      return result <= 0 ? result : this.write(to, toOffset, data.subarray(0, result));
+    }
+    return result.then((late) =>
+      typeof late === 'number' ? late : this.write(to, toOffset, late),
+    );
   }
 
   /** How many bytes of the copy can be shared, from its start on: whole blocks that are clean. */

@@ -130,6 +130,19 @@ describe.skipIf(!canMount)('files that the kernel reads itself', () => {
     expect(readFileSync(join(volume.mountPoint, 'a')).equals(content)).toBe(true);
   });
 
+  test('copies have what a mapping wrote', async () => {
+    await hold('fill', 'a', SIZE);
+    await hold('open', 'a', 'reader', 'r');
+    await hold('open', 'a', 'writer', 'w');
+    await hold('map', 'writer', 'write');
+    for (const copy of ['b', 'c', 'd']) {
+      await hold('store', 'writer', 8192, 70_000);
+      await hold('copy', 'writer', copy);
+      await hold('check');
+      await volume.commit();
+    }
+  });
+
   test('opens from before and after kill -9 of the daemon go together', async () => {
     await hold('fill', 'read', SIZE);
     await hold('fill', 'written', SIZE);

@@ -9,6 +9,7 @@ map AS [write]             maps the file of a handle, shared; the mapping outliv
 close AS, unmap AS
 put AS OFFSET BYTES        writes random bytes through a handle
 store AS OFFSET BYTES      writes random bytes through a mapping
+copy AS FILE               copies all of a handle's file to a new one, with copy_file_range
 truncate FILE BYTES, unlink FILE
 run FILE ARGUMENT          runs the file as a program
 check                      compares all handles and mappings with what was written
@@ -78,6 +79,16 @@ class Holder:
         data = os.urandom(size)
         ctypes.memmove(at + offset, data, size)
         file.put(offset, data)
+
+    def copy(self, name, target):
+        fd, file, _ = self.handles[name]
+        path, size = os.path.join(self.folder, target), len(file.content)
+        out = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        done = 0
+        while done < size:
+            done += os.copy_file_range(fd, out, size - done, done, done)
+        os.close(out)
+        self.files[target] = File(path, file.content)
 
     def truncate(self, file, size):
         one = self.files[file]
