@@ -293,6 +293,13 @@ export class CacheFiles {
     renameSync(empty, path);
   }
 
+  /** What `file` held when `epoch` was open is on the device. */
+  noteSynced(file: CachedFile, epoch: Epoch): void {
+    if (file.deleted || file.syncedEpoch === epoch) return;
+    this.#meta.markSynced(file.ino, epoch);
+    file.syncedEpoch = epoch;
+  }
+
   /** Removes a file of the cache that nobody needs, without waiting. */
   removePath(path: string): void {
     this.descriptors.forget(path);
@@ -330,6 +337,11 @@ export class CacheFiles {
     if (inode === undefined) {
       // The power went before the removal was on the device; what else went may let the next inode
       // have its number.
+      unlinkSync(this.layout.file(ino));
+      return;
+    }
+    // What was not synced since the last commit is lost; what is committed must not be.
+    if (!isSameBoot && this.#meta.isCacheOlder(ino)) {
       unlinkSync(this.layout.file(ino));
       return;
     }

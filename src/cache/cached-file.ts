@@ -41,6 +41,8 @@ export class CachedFile {
   frozen: Frozen | undefined;
   /** The epoch in which the inode was last marked dirty in SQLite; 0 if never. */
   markedEpoch = 0 as Epoch;
+  /** The epoch in which an fsync was last noted; 0 if never. */
+  syncedEpoch = 0 as Epoch;
   /** Size or times in memory are newer than the row. */
   grown = false;
   lastUsed = 0;

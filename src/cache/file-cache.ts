@@ -310,12 +310,14 @@ export class FileCache implements CutSource {
     const fd = this.#files.existing(file);
     if (fd === undefined) return undefined;
     const path = this.#files.path(file);
+    const epoch = this.#openEpoch;
     return this.#files.descriptors.hold(fd, async (held) => {
       try {
         await syncData(held);
       } catch (error) {
         throw new DfsError('IO', `Cannot sync ${path}: ${messageOf(error)}`, { cause: error });
       }
+      this.#files.noteSynced(file, epoch);
     });
   }
 

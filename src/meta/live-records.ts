@@ -8,6 +8,7 @@ import { decodeOp, encodeOp } from './ops-codec.ts';
 /** First byte of a record's payload. docs/formats/write-ahead-log.md */
 const OPS = 1;
 const DIRTY = 2;
+const SYNCED = 3;
 
 /** A change of the live metadata, as its log has it. */
 export type LiveRecord =
@@ -20,7 +21,8 @@ export type LiveRecord =
       /** Each operation with its bytes. */
       ops: { op: MetaOp; bytes: Buffer }[];
     }
-  | { kind: 'dirty'; ino: Ino; epoch: Epoch };
+  | { kind: 'dirty'; ino: Ino; epoch: Epoch }
+  | { kind: 'synced'; ino: Ino; epoch: Epoch };
 
 /** Makes frames for {@link Transactions.change}, one at a time in the same memory. */
 export class LiveRecordWriter {
@@ -55,9 +57,13 @@ export class LiveRecordWriter {
     return frame.subarray(this.#ends[index], this.#ends[index + 1]);
   }
 
-  dirty(ino: Ino, epoch: Epoch): Buffer {
+  mark(kind: 'dirty' | 'synced', ino: Ino, epoch: Epoch): Buffer {
     this.#out.reset();
-    this.#out.raw(FRAME_HEADER).u8(DIRTY).u53(ino).u53(epoch);
+    this.#out
+      .raw(FRAME_HEADER)
+      .u8(kind === 'dirty' ? DIRTY : SYNCED)
+      .u53(ino)
+      .u53(epoch);
     return this.#out.view();
   }
 }
@@ -66,10 +72,10 @@ export class LiveRecordWriter {
 export function readLiveRecord(payload: Buffer): LiveRecord {
   const from = new ByteReader(payload, 'a record of the write-ahead log');
   const kind = from.u8();
-  if (kind === DIRTY) {
-    const record = { kind: 'dirty', ino: from.u53() as Ino, epoch: from.u53() as Epoch } as const;
+  if (kind === DIRTY || kind === SYNCED) {
+    const [ino, epoch] = [from.u53() as Ino, from.u53() as Epoch];
     from.end();
-    return record;
+    return { kind: kind === DIRTY ? 'dirty' : 'synced', ino, epoch };
   }
   if (kind !== OPS) throw unknown(`kind ${kind}`);
   const firstSeq = from.u53();

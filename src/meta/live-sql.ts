@@ -1,7 +1,7 @@
 import type Database from 'better-sqlite3';
 
 export type LiveSql = Record<
-  'newestSeq' | 'putJournal' | 'journal' | 'putDirty' | 'dirty' | 'local' | 'setLocal',
+  'newestSeq' | 'putJournal' | 'journal' | 'local' | 'setLocal',
   Database.Statement
 >;
 
@@ -11,8 +11,6 @@ export function prepareLive(db: Database.Database): LiveSql {
     newestSeq: db.prepare('select max(seq) from journal').raw(),
     putJournal: db.prepare('insert into journal (seq, op) values (?, ?)'),
     journal: db.prepare('select seq, op from journal where seq > ? order by seq').raw(),
-    putDirty: db.prepare('insert or replace into dirty (ino, epoch) values (?, ?)'),
-    dirty: db.prepare('select ino, epoch from dirty'),
     local: db.prepare('select value from local where key = ?').raw(),
     setLocal: db.prepare('insert or replace into local (key, value) values (?, ?)'),
   };

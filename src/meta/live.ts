@@ -10,10 +10,12 @@ import { growOp, type Inode } from './inode.ts';
 import { InodeCache } from './inode-cache.ts';
 import { JournalIndex } from './journal-index.ts';
 import { LazyTimes } from './lazy-times.ts';
-import { LiveRecordWriter, readLiveRecord } from './live-records.ts';
+import { LiveRecordWriter } from './live-records.ts';
 import { type LiveSql, prepareLive } from './live-sql.ts';
-import type { ExtentRange, MetaOp, Time } from './ops.ts';
+import { Marks } from './marks.ts';
+import type { FileExtents, MetaOp, Time } from './ops.ts';
 import { decodeOp } from './ops-codec.ts';
+import { replayRecord } from './replay.ts';
 import { ReplyRing } from './reply-ring.ts';
 import { LIVE_SCHEMA, STATE_TABLES } from './schema.ts';
 import { MetaState } from './state.ts';
@@ -27,12 +29,6 @@ import { Trim } from './trim.ts';
 export interface OpRequest {
   unique: number;
   resent: boolean;
-}
-
-/** New extents of one file in a commit. */
-export interface FileExtents {
-  ino: Ino;
-  ranges: ExtentRange[];
 }
 
 /** Access times in memory only; above that they are written down some at a time. */
@@ -69,6 +65,7 @@ export class LiveMeta {
   readonly #writer = new LiveRecordWriter();
   readonly #index: JournalIndex;
   readonly #trim: Trim;
+  readonly #marks: Marks;
   #lastSeq: number;
   #pendingBytes = 0;
   #committedSeq: number;
@@ -85,6 +82,7 @@ export class LiveMeta {
     this.#sql = prepareLive(this.#db);
     this.#replies = new ReplyRing(this.#db);
     this.#trim = new Trim(this.#db);
+    this.#marks = new Marks(this.#db);
     this.#transactions = this.#takeUp();
     this.#replies = new ReplyRing(this.#db);
     this.wal = new GroupSync(() => this.#transactions.sync());
@@ -109,21 +107,10 @@ export class LiveMeta {
       path: this.#path,
       local: (key) => this.local(key),
       setLocal: (key, value) => this.setLocal(key, value),
-      replay: (payload) => this.#replay(rows, payload),
+      replay: (payload) => {
+        replayRecord(payload, { rows, marks: this.#marks, replies: this.#replies, sql: this.#sql });
+      },
     });
-  }
-
-  #replay(rows: MetaState, payload: Buffer): void {
-    const record = readLiveRecord(payload);
-    if (record.kind === 'dirty') {
-      this.#sql.putDirty.run(record.ino, record.epoch);
-      return;
-    }
-    for (const [index, { op, bytes }] of record.ops.entries()) {
-      rows.apply(op);
-      this.#sql.putJournal.run(record.firstSeq + index, bytes);
-    }
-    if (record.reply !== undefined) this.#replies.put(record.reply.unique, record.reply.result);
   }
 
   get lastSeq(): number {
@@ -251,10 +238,28 @@ export class LiveMeta {
    * Records that the cache file of `ino` may get data in `epoch`; before the first byte is written.
    */
   markDirty(ino: Ino, epoch: Epoch): void {
-    this.#transactions.change(this.#writer.dirty(ino, epoch), () => {
-      this.#sql.putDirty.run(ino, epoch);
-    });
+    const frame = this.#writer.mark('dirty', ino, epoch);
+    this.#transactions.change(frame, () => this.#marks.putDirty(ino, epoch));
     this.wal.touched(ino);
+  }
+
+  /**
+   * Records that the device has what the cache file of `ino` held when `epoch` was open. A file of
+   * which the disks have nothing needs no mark: its cache file is older than nothing.
+   */
+  markSynced(ino: Ino, epoch: Epoch): void {
+    if (this.storedBytes(ino) === 0) return;
+    const frame = this.#writer.mark('synced', ino, epoch);
+    this.#transactions.change(frame, () => this.#marks.putSynced(ino, epoch));
+    this.wal.touched(ino);
+  }
+
+  /**
+   * Whether, after a power cut, blocks of the cache file may be older than what the disks have: no
+   * fsync behind the newest epoch brought all of it to its device.
+   */
+  isCacheOlder(ino: Ino): boolean {
+    return this.storedBytes(ino) > 0 && this.#marks.synced(ino) <= this.committedEpoch;
   }
 
   /** Notes an access of `inode`; a crash may undo it (invariant 3). */
@@ -275,13 +280,8 @@ export class LiveMeta {
     }
   }
 
-  /** Says that [start, end) of `ino` is no longer what a cut before now had. */
-  erase(ino: Ino, start: number, end: number): void {
-    this.#index.erased.add(ino, start, end);
-  }
-
   dirtyInodes(): { ino: Ino; epoch: Epoch }[] {
-    return this.#sql.dirty.all() as { ino: Ino; epoch: Epoch }[];
+    return this.#marks.dirty();
   }
 
   /** Writes down size and times of dirty files; before a cut, which then has fewer left to do. */
@@ -322,6 +322,7 @@ export class LiveMeta {
     this.#transactions.unlogged(() => {
       this.setLocal('committedEpoch', epoch);
       this.setLocal('committedSeq', seq);
+      this.#marks.dropSynced(epoch);
     });
     this.#committedSeq = seq;
     this.#trim.begin({ epoch, seq, pending: this.#index.pending });

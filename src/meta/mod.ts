@@ -27,9 +27,9 @@ export {
   S_ISGID,
   S_ISUID,
 } from './inode.ts';
-export type { FileExtents, OpRequest } from './live.ts';
+export type { OpRequest } from './live.ts';
 export { LiveMeta } from './live.ts';
-export type { AttrPatch, ExtentRange, MetaOp, Time } from './ops.ts';
+export type { AttrPatch, ExtentRange, FileExtents, MetaOp, Time } from './ops.ts';
 export { encodeOp } from './ops-codec.ts';
 export { listSnapshots, removeOldSnapshots } from './snapshot-files.ts';
 export { readSnapshot, readSnapshotHeader } from './snapshot-reader.ts';

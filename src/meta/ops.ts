@@ -14,6 +14,12 @@ export interface ExtentRange {
   chunkOffset: number;
 }
 
+/** New extents of one file in a commit. */
+export interface FileExtents {
+  ino: Ino;
+  ranges: ExtentRange[];
+}
+
 /**
  * Every change of metadata. Nothing else may change it: the same operations, in the same order,
  * make the same state here, on another node and in recovery (the replicated state machine of

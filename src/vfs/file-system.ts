@@ -313,10 +313,13 @@ export class FileSystem implements Vfs {
     const data = this.#cache.sync(ino);
     const meta = this.#meta.wal.sync(ino);
     if (data === undefined && meta === undefined) return 0;
-    return Promise.all([data, meta]).then(
-      () => 0 as const,
-      (error: unknown) => this.#changes.errno(error, 'fsync'),
-    );
+    // The first sync of a file in an epoch leaves a mark, which has to last as well.
+    return Promise.all([data, meta])
+      .then(() => this.#meta.wal.sync(ino))
+      .then(
+        () => 0 as const,
+        (error: unknown) => this.#changes.errno(error, 'fsync'),
+      );
   }
 
   fsyncdir(ino: Ino, dataOnly: boolean): 0 | NegativeErrno | Promise<0 | NegativeErrno> {

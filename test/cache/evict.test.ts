@@ -73,7 +73,9 @@ describe('evict() on demand', () => {
     writeSync(fd, bytesOf(80, BLOCK), 0, BLOCK, BLOCK);
     bytesOf(80, BLOCK).copy(content, BLOCK);
     expect(rig.cache.uncommittedBytes(ino)).toEqual({ dirty: 0, frozen: 0 });
-    expect(rig.cache.sync(ino)).toBeInstanceOf(Promise);
+    const synced = rig.cache.sync(ino);
+    expect(synced).toBeInstanceOf(Promise);
+    await synced;
     expect(rig.meta.wal.sync(ino)).toBeInstanceOf(Promise);
     closeSync(fd);
     await rig.crash({ keepClean: false });

@@ -1,0 +1,48 @@
+import type Database from 'better-sqlite3';
+import type { Epoch, Ino } from '../base/ids.ts';
+
+/**
+ * What a crash must find of cache files: which may hold data no chunk has, and in which epoch each
+ * was last synced by an fsync.
+ */
+export class Marks {
+  readonly #sql: ReturnType<typeof prepare>;
+
+  constructor(db: Database.Database) {
+    this.#sql = prepare(db);
+  }
+
+  /** The cache file of `ino` may get data in `epoch`. */
+  putDirty(ino: Ino, epoch: Epoch): void {
+    this.#sql.putDirty.run(ino, epoch);
+  }
+
+  dirty(): { ino: Ino; epoch: Epoch }[] {
+    return this.#sql.dirty.all() as { ino: Ino; epoch: Epoch }[];
+  }
+
+  /** All that the cache file of `ino` held when `epoch` was open is on its device. */
+  putSynced(ino: Ino, epoch: Epoch): void {
+    this.#sql.putSynced.run(ino, epoch);
+  }
+
+  /** The epoch of the last {@link putSynced}; 0 if there is none. */
+  synced(ino: Ino): Epoch {
+    return ((this.#sql.synced.get(ino) as [number] | undefined)?.[0] ?? 0) as Epoch;
+  }
+
+  /** Syncs of epochs up to `epoch` tell nothing any more: the disks have what was synced. */
+  dropSynced(epoch: Epoch): void {
+    this.#sql.dropSynced.run(epoch);
+  }
+}
+
+function prepare(db: Database.Database) {
+  return {
+    putDirty: db.prepare('insert or replace into dirty (ino, epoch) values (?, ?)'),
+    dirty: db.prepare('select ino, epoch from dirty'),
+    putSynced: db.prepare('insert or replace into synced (ino, epoch) values (?, ?)'),
+    synced: db.prepare('select epoch from synced where ino = ?').raw(),
+    dropSynced: db.prepare('delete from synced where epoch <= ?'),
+  };
+}

@@ -1,0 +1,26 @@
+import { readLiveRecord } from './live-records.ts';
+import type { LiveSql } from './live-sql.ts';
+import type { Marks } from './marks.ts';
+import type { ReplyRing } from './reply-ring.ts';
+import type { MetaState } from './state.ts';
+
+/** What the records of the write-ahead log change: rows, nothing in memory. */
+export interface ReplayTarget {
+  rows: MetaState;
+  marks: Marks;
+  replies: ReplyRing;
+  sql: LiveSql;
+}
+
+/** Carries out the change a record's payload describes. Throws CORRUPT when it cannot be read. */
+export function replayRecord(payload: Buffer, target: ReplayTarget): void {
+  const { rows, marks, replies, sql } = target;
+  const record = readLiveRecord(payload);
+  if (record.kind === 'dirty') return marks.putDirty(record.ino, record.epoch);
+  if (record.kind === 'synced') return marks.putSynced(record.ino, record.epoch);
+  for (const [index, { op, bytes }] of record.ops.entries()) {
+    rows.apply(op);
+    sql.putJournal.run(record.firstSeq + index, bytes);
+  }
+  if (record.reply !== undefined) replies.put(record.reply.unique, record.reply.result);
+}

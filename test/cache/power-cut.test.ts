@@ -1,0 +1,75 @@
+import { copyFileSync } from 'node:fs';
+import { expect, onTestFinished, test } from 'vitest';
+import type { Ino } from '../../src/base/ids.ts';
+import { CacheLayout } from '../../src/cache/layout.ts';
+import { BLOCK, bytesOf, CacheRig } from './fixture.ts';
+
+function rigOf(): { rig: CacheRig; pathOf: (ino: Ino) => string } {
+  const rig = new CacheRig();
+  onTestFinished(() => rig.close());
+  const layout = new CacheLayout(rig.cacheFolder);
+  return { rig, pathOf: (ino) => layout.file(ino) };
+}
+
+test('power cut: committed bytes are not replaced by older ones of the cache file', async () => {
+  const { rig, pathOf } = rigOf();
+  const { ino } = rig.file();
+  await rig.write(ino, 0, bytesOf(1, 4 * BLOCK));
+  await rig.commit();
+  copyFileSync(pathOf(ino), `${rig.folder}/old`); // what the device has
+  await rig.write(ino, 0, bytesOf(2, 2 * BLOCK));
+  await rig.commit();
+  await rig.write(ino, 3 * BLOCK, bytesOf(3, BLOCK)); // mark of the next epoch is durable
+  await rig.crash({ keepClean: false });
+  copyFileSync(`${rig.folder}/old`, pathOf(ino));
+  rig.cache.close();
+  await rig.crash({ keepClean: false });
+  const found = await rig.read(ino, 0, 2 * BLOCK);
+  expect(found.equals(bytesOf(1, 2 * BLOCK)), 'older than committed').toBe(false);
+  expect(found.equals(bytesOf(2, 2 * BLOCK))).toBe(true);
+});
+
+test('power cut: what an fsync brought to the device behind the commit stays', async () => {
+  const { rig } = rigOf();
+  const { ino } = rig.file();
+  await rig.write(ino, 0, bytesOf(1, 4 * BLOCK));
+  await rig.commit();
+  await rig.write(ino, BLOCK, bytesOf(2, BLOCK));
+  await rig.cache.sync(ino);
+  await rig.write(ino, 5 * BLOCK, bytesOf(3, BLOCK));
+  await rig.crash({ keepClean: false });
+  const model = Buffer.alloc(6 * BLOCK);
+  bytesOf(1, 4 * BLOCK).copy(model);
+  bytesOf(2, BLOCK).copy(model, BLOCK);
+  bytesOf(3, BLOCK).copy(model, 5 * BLOCK);
+  expect((await rig.content(ino)).equals(model)).toBe(true);
+});
+
+test('power cut: a sync from before the newest commit says nothing of the time behind it', async () => {
+  const { rig, pathOf } = rigOf();
+  const { ino } = rig.file();
+  await rig.write(ino, 0, bytesOf(1, 2 * BLOCK));
+  await rig.commit();
+  await rig.write(ino, 0, bytesOf(2, BLOCK));
+  await rig.cache.sync(ino);
+  copyFileSync(pathOf(ino), `${rig.folder}/old`); // what the device has
+  await rig.write(ino, 0, bytesOf(3, BLOCK));
+  await rig.commit();
+  await rig.write(ino, BLOCK, bytesOf(4, BLOCK));
+  copyFileSync(`${rig.folder}/old`, pathOf(ino));
+  await rig.crash({ keepClean: false });
+  const model = bytesOf(1, 2 * BLOCK);
+  bytesOf(3, BLOCK).copy(model);
+  expect((await rig.content(ino)).equals(model)).toBe(true);
+});
+
+test('power cut: a file of which the disks have nothing keeps its cache file', async () => {
+  const { rig } = rigOf();
+  const { ino } = rig.file();
+  await rig.commit();
+  await rig.write(ino, 0, bytesOf(1, 2 * BLOCK));
+  await rig.cache.sync(ino);
+  expect(rig.meta.wal.syncCount).toBe(0);
+  await rig.crash({ keepClean: false });
+  expect((await rig.content(ino)).equals(bytesOf(1, 2 * BLOCK))).toBe(true);
+});
