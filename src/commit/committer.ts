@@ -184,14 +184,10 @@ export class Committer {
   }
 
   /** Resolves with the epoch that has everything up to now; rejects when that commit fails. */
-  commit(): Promise<Epoch> {
-    if (this.#closed) return Promise.reject(closing());
-    try {
-      this.#options.cache.lending.noteMapped('now');
-    } catch (error) {
-      return Promise.reject(error as Error);
-    }
-    if (this.isClean) return Promise.resolve(this.#options.meta.committedEpoch);
+  async commit(): Promise<Epoch> {
+    if (this.#closed) throw closing();
+    this.#options.cache.lending.noteMapped('now');
+    if (this.isClean) return this.#options.meta.committedEpoch;
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
       void this.#run();

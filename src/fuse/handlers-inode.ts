@@ -21,9 +21,15 @@ export function inodeHandlers({ vfs, request, replies, cache }: HandlerDeps): Ha
     encode: (reply, at, value) => value.copy(reply, at),
   };
   return [
-    [OPCODES.GETATTR, () => replies.answer(request, vfs.getattr(request.ino), attr)],
+    [
+      OPCODES.GETATTR,
+      () => replies.answer(request, vfs.getattr(request.ino, request.context), attr),
+    ],
     // Linux 6.6, when somebody asks for the time of birth.
-    [OPCODES.STATX, () => replies.answer(request, vfs.getattr(request.ino), statx)],
+    [
+      OPCODES.STATX,
+      () => replies.answer(request, vfs.getattr(request.ino, request.context), statx),
+    ],
     [
       OPCODES.SETATTR,
       () => {

@@ -37,9 +37,11 @@ export class Attributes {
     this.#changes = options.changes;
   }
 
-  get(ino: Ino): Attr | NegativeErrno {
+  get(ino: Ino, context?: RequestContext): Attr | NegativeErrno {
     const inode = this.#meta.inode(ino);
-    return inode === undefined ? -ENOENT : this.of(inode);
+    if (inode === undefined) return -ENOENT;
+    if (context !== undefined && isFolder(inode)) this.#changes.folderLooks.told(ino, context.pid);
+    return this.of(inode);
   }
 
   /** An inode as applications see it: a file of some size may be sparse. */

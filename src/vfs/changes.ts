@@ -3,7 +3,8 @@ import { DfsError, InvariantError, messageOf } from '../base/errors.ts';
 import type { Ino } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import type { LiveMeta, MetaOp } from '../meta/mod.ts';
-import type { RequestContext } from './vfs-interface.ts';
+import { FolderLooks } from './folder-looks.ts';
+import type { Kernel, RequestContext } from './vfs-interface.ts';
 
 /**
  * Carries out changes of metadata for requests, and says what an application sees when one fails.
@@ -12,6 +13,9 @@ export class Changes {
   readonly #meta: LiveMeta;
   readonly #readOnly: boolean;
   readonly #log: Log;
+  readonly folderLooks: FolderLooks = new FolderLooks();
+  /** Who serves the requests; absent where nobody does. */
+  kernel: Kernel | undefined;
 
   constructor(options: { meta: LiveMeta; readOnly: boolean; log: Log }) {
     this.#meta = options.meta;
@@ -27,6 +31,11 @@ export class Changes {
     if (this.#readOnly) return -EROFS;
     try {
       this.#meta.run(ops, context, result);
+      if (context !== undefined) {
+        for (const folder of this.folderLooks.outdated(ops, context.pid)) {
+          this.kernel?.forgetAttributes(folder);
+        }
+      }
       return 0;
     } catch (error) {
       return this.errno(error, ops[0]?.kind ?? 'nothing');

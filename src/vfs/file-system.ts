@@ -117,6 +117,7 @@ export class FileSystem implements Vfs {
   }
 
   connect(kernel: Kernel, backing?: Backing): void {
+    this.#changes.kernel = kernel;
     this.#attributes.kernel = kernel;
     this.#accessTimes.kernel = kernel;
     this.#content.zeroing.kernel = kernel;
@@ -148,8 +149,8 @@ export class FileSystem implements Vfs {
     if (ino !== ROOT_INO) this.#orphans.forget(ino, count);
   }
 
-  getattr(ino: Ino): Attr | NegativeErrno {
-    return this.#attributes.get(ino);
+  getattr(ino: Ino, context?: RequestContext): Attr | NegativeErrno {
+    return this.#attributes.get(ino, context);
   }
 
   setattr(

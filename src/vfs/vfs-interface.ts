@@ -149,7 +149,7 @@ export interface Vfs {
   lookup(parent: Ino, name: Buffer): Reply<Attr>;
   /** The kernel drops `count` lookups of `ino`. No reply. */
   forget(ino: Ino, count: number): void;
-  getattr(ino: Ino): Reply<Attr>;
+  getattr(ino: Ino, context?: RequestContext): Reply<Attr>;
   setattr(context: RequestContext, ino: Ino, change: AttrChange): Reply<Attr>;
   readlink(ino: Ino): Reply<Buffer>;
   /**

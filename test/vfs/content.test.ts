@@ -230,7 +230,7 @@ describe('copyRange()', () => {
       await rig.cacheRig.write(to, 0, bytesOf(12, 3 * BLOCK));
       const context = rig.by();
       const lengthBytes = 4 * BLOCK;
-      rig.cacheRig.cache.holes.prepare(rig.cacheRig.inode(to), 2 * BLOCK, 6 * BLOCK);
+      await rig.cacheRig.cache.holes.prepare(rig.cacheRig.inode(to), 2 * BLOCK, 6 * BLOCK);
       const time = { sec: 1, nsec: 1 };
       const range = { offset: 2 * BLOCK, source: from, sourceOffset: 0, lengthBytes };
       rig.cacheRig.meta.run([{ kind: 'clone', ino: to, ...range, time }], context, lengthBytes);

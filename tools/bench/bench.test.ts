@@ -102,7 +102,7 @@ describe('load.c', () => {
       rmSync(file);
       const small = join(folder, 'small');
       await run('mkdir', [small]);
-      const phases = ['create', 'stat-first', 'stat', 'list', 'rename', 'delete'];
+      const phases = ['create', 'stat-first', 'stat', 'list', 'list-again', 'rename', 'delete'];
       expect(await measure('small', small, '20', '1')).toEqual(phases.map((name) => `${name} 20`));
       expect(readdirSync(small)).toEqual([]);
       await expect(run(program, ['read', join(folder, 'absent')])).rejects.toThrow(/Cannot open/);
