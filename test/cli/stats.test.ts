@@ -51,7 +51,8 @@ test.runIf(canMount)('stats counts requests, and ends when the volume is unmount
   expect(words.stdout).not.toContain('\x1b');
   expect(await metrics(scene.home)).toMatch(/^dfs_requests_total\{operation="CREATE"\} 1$/m);
 
-  const ended = dfsctl('stats', scene.mount, '--interval=0.1');
+  const { ended, firstLook } = watch('--interval=0.1');
+  await firstLook;
   await must([process.execPath, DFSCTL, 'umount', scene.mount]);
   const { status, stderr } = await ended;
   expect(status).toBe(1);
@@ -61,17 +62,25 @@ test.runIf(canMount)('stats counts requests, and ends when the volume is unmount
 test.runIf(canMount)('stats ends quietly with Ctrl-C', async () => {
   await scene.init();
   await scene.mounted();
-  const child = spawn(process.execPath, [DFSCTL, 'stats', scene.mount, '--interval=60'], {
+  const { child, ended, firstLook } = watch('--interval=60');
+  await firstLook;
+  child.kill('SIGINT');
+  expect(await ended).toEqual({ status: 0, stderr: '' });
+});
+
+/** Starts `dfsctl stats` of the mount. */
+function watch(option: string) {
+  const child = spawn(process.execPath, [DFSCTL, 'stats', scene.mount, option], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let stderr = '';
   child.stderr.on('data', (text) => (stderr += String(text)));
-  await new Promise((done) => child.stdout.once('data', done));
-  const ended = new Promise((done) => child.once('close', done));
-  child.kill('SIGINT');
-  expect(await ended).toBe(0);
-  expect(stderr).toBe('');
-});
+  const firstLook = new Promise((done) => child.stdout.once('data', done));
+  const ended = new Promise<{ status: number | null; stderr: string }>((done) => {
+    child.once('close', (status) => done({ status, stderr }));
+  });
+  return { child, ended, firstLook };
+}
 
 /** GET /metrics. */
 function metrics(home: string): Promise<string> {
