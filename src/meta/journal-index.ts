@@ -4,7 +4,8 @@ import { Erased } from './erased.ts';
 import type { ExtentTable } from './extent-table.ts';
 import type { MetaOp } from './ops.ts';
 
-const CAPABILITY = Buffer.from('security.capability');
+/** The attribute that gives a program privileges. */
+export const CAPABILITY_XATTR: Buffer = Buffer.from('security.capability');
 const STORED_MAX = 10_000;
 
 /** What is kept in memory of the journal and of rows that are asked for at every write or stat. */
@@ -20,7 +21,7 @@ export class JournalIndex {
 
   constructor(db: Database.Database, extents: ExtentTable) {
     this.#extents = extents;
-    const capable = db.prepare('select ino from xattr where name = ?').raw().all(CAPABILITY);
+    const capable = db.prepare('select ino from xattr where name = ?').raw().all(CAPABILITY_XATTR);
     this.#capable = new Set((capable as [Ino][]).map(([ino]) => ino));
   }
 
@@ -55,8 +56,10 @@ export class JournalIndex {
     this.erased.note(op);
     if (op.kind === 'truncate' || op.kind === 'punch' || op.kind === 'clone') {
       this.#stored.delete(op.ino);
-    } else if (op.kind === 'setxattr' && CAPABILITY.equals(op.name)) this.#capable.add(op.ino);
-    else if (op.kind === 'removexattr' && CAPABILITY.equals(op.name)) this.#capable.delete(op.ino);
+    } else if (op.kind === 'setxattr' && CAPABILITY_XATTR.equals(op.name))
+      this.#capable.add(op.ino);
+    else if (op.kind === 'removexattr' && CAPABILITY_XATTR.equals(op.name))
+      this.#capable.delete(op.ino);
     else if (op.kind === 'reap') {
       this.pending.delete(op.ino);
       this.#capable.delete(op.ino);

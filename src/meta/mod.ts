@@ -10,6 +10,7 @@ export type { DiskIdentity } from './disk-identity-format.ts';
 export { readDiskIdentity } from './disk-identity-reader.ts';
 export { writeDiskIdentity } from './disk-identity-writer.ts';
 export { DiskLog } from './disk-log.ts';
+export { entryBatches } from './entry-batches.ts';
 export type { EpochRecordHeader } from './epoch-record-format.ts';
 export { decodeEpochRecordHeader } from './epoch-record-reader.ts';
 export { encodeEpochRecord } from './epoch-record-writer.ts';
@@ -27,6 +28,7 @@ export {
   S_ISGID,
   S_ISUID,
 } from './inode.ts';
+export { CAPABILITY_XATTR } from './journal-index.ts';
 export type { OpRequest } from './live.ts';
 export { LiveMeta } from './live.ts';
 export type { AttrPatch, ExtentRange, FileExtents, MetaOp, Time } from './ops.ts';

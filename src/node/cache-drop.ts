@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DfsError } from '../base/errors.ts';
 import { type Ino, ROOT_INO } from '../base/ids.ts';
 import type { FileCache } from '../cache/mod.ts';
-import { isFolder, isRegular, type LiveMeta } from '../meta/mod.ts';
+import { entryBatches, isFolder, isRegular, type LiveMeta } from '../meta/mod.ts';
 
 export interface CacheDropOptions {
   meta: LiveMeta;
@@ -58,16 +58,13 @@ function* filesOf(ino: Ino, { meta, cache }: CacheDropOptions): Generator<Ino> {
 function* filesBelow(root: Ino, meta: LiveMeta): Generator<Ino> {
   const folders = [root];
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-    for (let behind = -1, isMore = true; isMore; ) {
-      const batch = meta.state.entries(folder, behind, LIST_BATCH);
+    for (const batch of entryBatches(meta.state, folder, LIST_BATCH)) {
       for (const [, , entry] of batch) {
         const inode = meta.inode(entry);
         if (inode === undefined) continue;
         if (isFolder(inode)) folders.push(entry);
         else if (isRegular(inode)) yield entry;
       }
-      behind = batch.at(-1)?.[0] ?? behind;
-      isMore = batch.length === LIST_BATCH;
     }
   }
 }

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Epoch, Ino } from '../base/ids.ts';
 import type { FileCache } from '../cache/mod.ts';
 import type { Committer } from '../commit/mod.ts';
-import { isFolder, type LiveMeta, S_IFDIR } from '../meta/mod.ts';
+import { entryBatches, isFolder, type LiveMeta, S_IFDIR } from '../meta/mod.ts';
 
 /** How far a file, or a folder with all that is in it, is committed. */
 export interface Receipt {
@@ -97,20 +97,12 @@ export class Receipts {
     const { meta } = this.#options;
     const folders = [top];
     for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-      for (let behind = -1, limit = LOOKS_A_TURN; ; ) {
-        const read = meta.state.entries(folder, behind, limit);
-        // Names that share the last hash may go on behind the limit: they wait for the next batch.
-        const last = read.at(-1)?.[0];
-        const isEnd = read.length < limit;
-        const batch = isEnd ? read : read.filter(([hash]) => hash !== last);
+      for (const batch of entryBatches(meta.state, folder, LOOKS_A_TURN)) {
         for (const [, , ino, type] of batch) {
           this.#add(ino, waiting);
           if (type === FOLDER_TYPE) folders.push(ino);
         }
         await nextTurn();
-        if (isEnd) break;
-        limit = batch.length > 0 ? LOOKS_A_TURN : limit * 2;
-        behind = batch.at(-1)?.[0] ?? behind;
       }
     }
   }

@@ -4,6 +4,7 @@ import { BLOCK_BYTES, FILE_BYTES_MAX } from '../base/limits.ts';
 import type { FileCache } from '../cache/mod.ts';
 import {
   type AttrPatch,
+  CAPABILITY_XATTR,
   type Inode,
   isFolder,
   isRegular,
@@ -16,20 +17,17 @@ import { patchOf } from './attr-patch.ts';
 import { isInGroup } from './caller-groups.ts';
 import type { Changes } from './changes.ts';
 import { now } from './clock.ts';
-import type { Attr, AttrChange, Kernel, RequestContext } from './vfs-interface.ts';
+import type { Attr, AttrChange, RequestContext } from './vfs-interface.ts';
 
 /** Files up to this size are taken for files without holes: to look costs more than it tells. */
 const DENSE_BYTES_MAX: number = 4 * BLOCK_BYTES;
 const ACCESS_NAME = Buffer.from(ACL_ACCESS);
-const CAPABILITY_NAME = Buffer.from('security.capability');
 
 /** Attributes of inodes: what applications see of them, and what changes them. */
 export class Attributes {
   readonly #meta: LiveMeta;
   readonly #cache: FileCache;
   readonly #changes: Changes;
-  /** Set when the driver is there. */
-  kernel: Kernel | undefined;
 
   constructor(options: { meta: LiveMeta; cache: FileCache; changes: Changes }) {
     this.#meta = options.meta;
@@ -112,7 +110,7 @@ export class Attributes {
     const isOther = change.sizeBytes !== undefined || change.killSuidGid !== undefined;
     const isChowned = change.uid !== undefined || change.gid !== undefined;
     if ((isOther || isChowned) && this.#meta.hasCapability(ino)) {
-      ops.push({ kind: 'removexattr', ino, name: CAPABILITY_NAME, time });
+      ops.push({ kind: 'removexattr', ino, name: CAPABILITY_XATTR, time });
     }
     return ops;
   }
@@ -128,7 +126,7 @@ export class Attributes {
     const ops = this.#opsOf(context, inode, { killSuidGid });
     if (ops.length === 0) return 0;
     const failed = this.#changes.run(ops, undefined, 0);
-    if (failed === 0) this.kernel?.forgetAttributes(ino);
+    if (failed === 0) this.#changes.kernel?.forgetAttributes(ino);
     return failed;
   }
 }
