@@ -334,14 +334,10 @@ export class CacheFiles {
     const inode = this.#meta.inode(ino);
     const stat = statSync(this.layout.file(ino), { bigint: true, throwIfNoEntry: false });
     if (stat === undefined) return;
-    if (inode === undefined) {
-      // The power went before the removal was on the device; what else went may let the next inode
-      // have its number.
-      unlinkSync(this.layout.file(ino));
-      return;
-    }
-    // What was not synced since the last commit is lost; what is committed must not be.
-    if (!isSameBoot && this.#meta.isCacheOlder(ino)) {
+    // No inode: the power went before the removal was on the device; what else went may let the next
+    // inode have its number. An older file: what was not synced since the last commit is lost, what
+    // is committed must not be.
+    if (inode === undefined || (!isSameBoot && this.#meta.isCacheOlder(ino))) {
       unlinkSync(this.layout.file(ino));
       return;
     }

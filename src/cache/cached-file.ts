@@ -1,6 +1,5 @@
 import type { Epoch, Ino } from '../base/ids.ts';
 import { type Interval, IntervalSet } from '../base/interval-set.ts';
-import { BLOCK_BYTES } from '../base/limits.ts';
 import type { Inode } from '../meta/mod.ts';
 
 /** What a running commit needs of a file (see file-cache.ts, invariant 4). */
@@ -69,12 +68,4 @@ export class CachedFile {
   fillTouching(start: number, end: number): Fill | undefined {
     return this.fills.find((fill) => fill.start < end && start < fill.end);
   }
-}
-
-export function blockFloor(offset: number): number {
-  return offset - (offset % BLOCK_BYTES);
-}
-
-export function blockCeil(offset: number): number {
-  return Math.ceil(offset / BLOCK_BYTES) * BLOCK_BYTES;
 }

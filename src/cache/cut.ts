@@ -1,9 +1,10 @@
+import { blockCeil } from '../base/blocks.ts';
 import { assert } from '../base/errors.ts';
 import type { Epoch, Ino } from '../base/ids.ts';
 import { IntervalSet } from '../base/interval-set.ts';
 import type { CapturedRange, FrozenFile } from '../commit/mod.ts';
 import type { CacheFiles } from './cache-files.ts';
-import { blockCeil, type CachedFile, type Frozen } from './cached-file.ts';
+import type { CachedFile, Frozen } from './cached-file.ts';
 import { preserve } from './ranges.ts';
 
 /**

@@ -1,7 +1,8 @@
+import { blockCeil } from '../base/blocks.ts';
 import type { ChunkId } from '../base/ids.ts';
 import type { Extent, LiveMeta } from '../meta/mod.ts';
 import type { CacheFiles } from './cache-files.ts';
-import { blockCeil, type CachedFile } from './cached-file.ts';
+import type { CachedFile } from './cached-file.ts';
 
 /** Parts of one chunk to be written into a cache file. */
 export interface FetchRequest {

@@ -1,23 +1,22 @@
-import { fdatasync, ftruncateSync, unlink, writeSync } from 'node:fs';
-import { promisify } from 'node:util';
+import { ftruncateSync, unlink, writeSync } from 'node:fs';
+import { blockCeil, blockFloor } from '../base/blocks.ts';
 import { timestamp } from '../base/clock.ts';
 import { EINTR, ENOSPC, type NegativeErrno } from '../base/errno.ts';
-import { assert, DfsError, messageOf } from '../base/errors.ts';
+import { assert } from '../base/errors.ts';
 import type { Epoch, Ino } from '../base/ids.ts';
 import { BLOCK_BYTES } from '../base/limits.ts';
 import type { Timed } from '../base/pauses.ts';
+import { syncData } from '../base/sync-data.ts';
 import type { CapturedRange, CutSource, FrozenFile } from '../commit/mod.ts';
 import { blocksOf, type Inode, type LiveMeta } from '../meta/mod.ts';
 import { CacheFiles, FREED_AT_ONCE_BYTES_MAX } from './cache-files.ts';
-import { blockCeil, blockFloor, type CachedFile } from './cached-file.ts';
+import type { CachedFile } from './cached-file.ts';
 import { Cancels } from './cancels.ts';
 import { Cut } from './cut.ts';
 import { type Fetch, Fetcher } from './fetcher.ts';
 import { Holes } from './holes.ts';
 import { Lending } from './lending.ts';
 import { type CacheCounters, Reader, type Resident } from './reader.ts';
-
-const syncData = promisify(fdatasync);
 
 export interface FileCacheOptions {
   folder: string;
@@ -312,11 +311,7 @@ export class FileCache implements CutSource {
     const path = this.#files.path(file);
     const epoch = this.#openEpoch;
     return this.#files.descriptors.hold(fd, async (held) => {
-      try {
-        await syncData(held);
-      } catch (error) {
-        throw new DfsError('IO', `Cannot sync ${path}: ${messageOf(error)}`, { cause: error });
-      }
+      await syncData(held, path);
       this.#files.noteSynced(file, epoch);
     });
   }

@@ -1,9 +1,10 @@
+import { blockCeil } from '../base/blocks.ts';
 import type { Ino } from '../base/ids.ts';
 import { FILE_BYTES_MAX } from '../base/limits.ts';
 import { punchHole } from '../base/os/mod.ts';
 import type { Inode, LiveMeta } from '../meta/mod.ts';
 import type { CacheFiles } from './cache-files.ts';
-import { blockCeil, type CachedFile } from './cached-file.ts';
+import type { CachedFile } from './cached-file.ts';
 import type { Cut } from './cut.ts';
 
 export interface HolesOptions {

@@ -1,8 +1,9 @@
 import { fstatSync } from 'node:fs';
+import { blockCeil, blockFloor } from '../base/blocks.ts';
 import type { Ino } from '../base/ids.ts';
 import type { Inode, LiveMeta } from '../meta/mod.ts';
 import type { CacheFiles } from './cache-files.ts';
-import { blockCeil, blockFloor, type CachedFile } from './cached-file.ts';
+import type { CachedFile } from './cached-file.ts';
 import { allocatedRanges } from './ranges.ts';
 
 /** Lent files take this share of the cache at most: they cannot be evicted. */

@@ -1,5 +1,6 @@
+import { blockCeil } from '../base/blocks.ts';
 import { BLOCK_BYTES, CHUNK_BYTES_MAX } from '../base/limits.ts';
-import { blockCeil, type CachedFile } from './cached-file.ts';
+import type { CachedFile } from './cached-file.ts';
 import type { Fetcher } from './fetcher.ts';
 
 /** How far ahead of a reader chunks are fetched. */

@@ -1,11 +1,12 @@
 import { read as readOnPool, readSync } from 'node:fs';
+import { blockCeil, blockFloor } from '../base/blocks.ts';
 import type { NegativeErrno } from '../base/errno.ts';
 import { DfsError, messageOf } from '../base/errors.ts';
 import type { Ino } from '../base/ids.ts';
 import { ResidentReader } from '../base/os/mod.ts';
 import type { Inode, LiveMeta } from '../meta/mod.ts';
 import type { CacheFiles } from './cache-files.ts';
-import { blockCeil, blockFloor, type CachedFile } from './cached-file.ts';
+import type { CachedFile } from './cached-file.ts';
 import type { Fetcher } from './fetcher.ts';
 import { ReadAhead } from './read-ahead.ts';
 

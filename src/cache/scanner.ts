@@ -1,7 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { blockCeil, blockFloor } from '../base/blocks.ts';
 import type { Interval } from '../base/interval-set.ts';
 import type { Timed } from '../base/pauses.ts';
-import { blockCeil, blockFloor, type CachedFile, type Fill } from './cached-file.ts';
+import type { CachedFile, Fill } from './cached-file.ts';
 import type { Descriptors } from './descriptors.ts';
 import { allocatedRanges } from './ranges.ts';
 

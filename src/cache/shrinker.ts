@@ -1,6 +1,7 @@
 import { ftruncate } from 'node:fs';
 import { promisify } from 'node:util';
-import { blockFloor, type CachedFile, type Fill } from './cached-file.ts';
+import { blockFloor } from '../base/blocks.ts';
+import type { CachedFile, Fill } from './cached-file.ts';
 import type { Descriptors } from './descriptors.ts';
 
 const truncate = promisify(ftruncate);

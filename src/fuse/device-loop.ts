@@ -121,18 +121,20 @@ export class DeviceLoop {
    * answer goes out, so that no signal comes: to look takes less than to be told.
    */
   expect(): void {
-    if (this.#state !== 'asleep') return;
-    setStatusFlags(this.#options.fd, this.#flags); // invariant 1
-    this.#state = 'draining';
-    setImmediate(this.#turn);
+    if (this.#getUp()) setImmediate(this.#turn);
   }
 
   readonly #wake = (): void => {
-    if (this.#state !== 'asleep') return;
+    if (this.#getUp()) this.#turn();
+  };
+
+  /** Ends the sleep; false when there was none. */
+  #getUp(): boolean {
+    if (this.#state !== 'asleep') return false;
     setStatusFlags(this.#options.fd, this.#flags); // invariant 1
     this.#state = 'draining';
-    this.#turn();
-  };
+    return true;
+  }
 
   readonly #turn = (): void => {
     try {

@@ -11,13 +11,13 @@ export class Erased {
 
   /** Takes note of what `op` does to the content of its file. */
   note(op: MetaOp): void {
-    if (op.kind === 'truncate') this.add(op.ino, op.sizeBytes, Number.MAX_SAFE_INTEGER);
+    if (op.kind === 'truncate') this.#add(op.ino, op.sizeBytes, Number.MAX_SAFE_INTEGER);
     else if (op.kind === 'punch' || op.kind === 'clone') {
-      this.add(op.ino, op.offset, op.offset + op.lengthBytes);
+      this.#add(op.ino, op.offset, op.offset + op.lengthBytes);
     }
   }
 
-  add(ino: Ino, start: number, end: number): void {
+  #add(ino: Ino, start: number, end: number): void {
     let ranges = this.#ranges.get(ino);
     if (ranges === undefined) {
       ranges = new IntervalSet();

@@ -1,7 +1,6 @@
 import {
   closeSync,
   constants,
-  fdatasync,
   fstatSync,
   ftruncateSync,
   openSync,
@@ -11,6 +10,7 @@ import {
 import { blake3 } from '@napi-rs/blake-hash';
 import { DfsError, messageOf } from '../base/errors.ts';
 import { MIB } from '../base/limits.ts';
+import { syncData } from '../base/sync-data.ts';
 
 const MAGIC = 0x4c53_4644; // "DFSL"
 const VERSION = 1;
@@ -105,13 +105,12 @@ export class LogFile {
 
   async sync(): Promise<void> {
     this.isSynced = true;
-    await new Promise<void>((resolve, reject) => {
-      fdatasync(this.#fd, (error) => {
-        if (error === null) return resolve();
-        this.isSynced = false;
-        reject(new DfsError('IO', `Cannot sync ${this.#path}: ${messageOf(error)}`));
-      });
-    });
+    try {
+      await syncData(this.#fd, this.#path);
+    } catch (error) {
+      this.isSynced = false;
+      throw error;
+    }
   }
 
   close(): void {

@@ -1,6 +1,7 @@
-import { closeSync, existsSync, fdatasync, fdatasyncSync, fsyncSync, openSync } from 'node:fs';
+import { closeSync, existsSync, fdatasyncSync, fsyncSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DfsError, InvariantError, messageOf } from '../base/errors.ts';
+import { syncData } from '../base/sync-data.ts';
 import { LogFile, type LogRecord, readRecords } from './log-file.ts';
 
 export interface WriteAheadLogOptions {
@@ -128,22 +129,22 @@ export class WriteAheadLog {
    * SQLite's log is opened by itself: closing a descriptor of the database file would drop SQLite's
    * POSIX locks.
    */
-  #syncDatabase(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const path = `${this.#options.path}-wal`;
-      let fd: number;
-      try {
-        fd = openSync(path, 'r+');
-      } catch (error) {
-        return reject(new DfsError('IO', `Cannot open ${path}: ${messageOf(error)}`));
-      }
-      fdatasync(fd, (error) => {
-        closeSync(fd);
-        if (error === null) return resolve();
-        this.#failure = new DfsError('IO', `Cannot sync ${path}: ${messageOf(error)}`);
-        reject(this.#failure);
-      });
-    });
+  async #syncDatabase(): Promise<void> {
+    const path = `${this.#options.path}-wal`;
+    let fd: number;
+    try {
+      fd = openSync(path, 'r+');
+    } catch (error) {
+      throw new DfsError('IO', `Cannot open ${path}: ${messageOf(error)}`);
+    }
+    try {
+      await syncData(fd, path);
+    } catch (error) {
+      this.#failure = error as DfsError;
+      throw error;
+    } finally {
+      closeSync(fd);
+    }
   }
 
   /** Resolves when all that was appended is on the device. */

@@ -1,4 +1,4 @@
-import type { Inode } from '../meta/mod.ts';
+import { type Inode, S_IFLNK, S_IFMT } from '../meta/mod.ts';
 
 /** Attributes that hold POSIX ACLs (the withdrawn draft 1003.1e, as acl(5) has it). */
 export const ACL_ACCESS = 'system.posix_acl_access';
@@ -117,5 +117,5 @@ function shiftOf(tag: number, isMasked: boolean): number | undefined {
 
 /** Whether the mode of `inode` can have an ACL beside it. */
 export function canHaveAcl(inode: Inode): boolean {
-  return (inode.mode & 0o170000) !== 0o120000;
+  return (inode.mode & S_IFMT) !== S_IFLNK;
 }

@@ -1,3 +1,4 @@
+import { blockCeil, blockFloor } from '../base/blocks.ts';
 import {
   EFBIG,
   EINVAL,
@@ -146,9 +147,9 @@ export class Content {
     const { offset, end, grows } = range;
     const inode = this.#meta.inode(ino);
     if (inode === undefined) return 0;
-    const from = Math.ceil(offset / BLOCK_BYTES) * BLOCK_BYTES;
+    const from = blockCeil(offset);
     // What lies behind the end of the file reads as zeros already.
-    const to = end >= inode.sizeBytes ? ceil(Math.max(end, inode.sizeBytes)) : floor(end);
+    const to = end >= inode.sizeBytes ? blockCeil(Math.max(end, inode.sizeBytes)) : blockFloor(end);
     const edges: BlockPart[] =
       from > to
         ? [{ start: offset, end }]
@@ -172,7 +173,7 @@ export class Content {
     const { start } = part;
     const end = Math.min(part.end, inode.sizeBytes);
     if (start >= end) return [];
-    const data = this.#cache.holes.nextData(inode, floor(start));
+    const data = this.#cache.holes.nextData(inode, blockFloor(start));
     return data === undefined || data >= end ? [] : [{ start, end }];
   }
 
@@ -223,7 +224,7 @@ export class Content {
     if (toOffset + length > FILE_BYTES_MAX) return -EFBIG;
     const kept = { ...context };
     return this.#guard('copy', () => {
-      const waiting = this.#cache.holes.prepare(target, toOffset, ceil(toOffset + length));
+      const waiting = this.#cache.holes.prepare(target, toOffset, blockCeil(toOffset + length));
       if (waiting !== undefined) return waiting.then(() => this.copyRange(kept, copy));
       const op: MetaOp = {
         kind: 'clone',
@@ -236,7 +237,7 @@ export class Content {
       };
       const failed = this.#changes.run([op], kept, length);
       if (failed !== 0) return failed;
-      this.#cache.holes.erase(copy.to, toOffset, ceil(toOffset + length));
+      this.#cache.holes.erase(copy.to, toOffset, blockCeil(toOffset + length));
       return length;
     });
   }
@@ -267,14 +268,6 @@ export class Content {
     // A last part of a block fits where the source ends, and nothing of the target stands behind.
     const endsBoth =
       fromOffset + clean === source.sizeBytes && toOffset + clean >= target.sizeBytes;
-    return endsBoth ? clean : floor(clean);
+    return endsBoth ? clean : blockFloor(clean);
   }
-}
-
-function floor(offset: number): number {
-  return offset - (offset % BLOCK_BYTES);
-}
-
-function ceil(offset: number): number {
-  return Math.ceil(offset / BLOCK_BYTES) * BLOCK_BYTES;
 }

@@ -118,7 +118,6 @@ export class FileSystem implements Vfs {
 
   connect(kernel: Kernel, backing?: Backing): void {
     this.#changes.kernel = kernel;
-    this.#attributes.kernel = kernel;
     this.#accessTimes.kernel = kernel;
     this.#content.zeroing.kernel = kernel;
     if (backing !== undefined) this.opens.connect(backing);

@@ -23,6 +23,9 @@ const RENAME_EXCHANGE = 2;
 const FOLDER_TYPE = S_IFDIR >>> 12;
 const NOTHING = Buffer.alloc(0);
 
+/** What every new inode has. */
+type Made = Omit<MetaOp & { kind: 'tmpfile' }, 'kind'>;
+
 /**
  * What makes, moves and removes names. A request sent again is answered as it was the first time.
  */
@@ -74,26 +77,15 @@ export class Names {
     const isTaken =
       options.isNew !== true && this.#meta.state.lookup(wanted.parent, wanted.name) !== undefined;
     if (isTaken) return -EEXIST;
-    const ino = this.#changes.allocateIno() as Ino;
-    if (ino < 0) return ino;
-    const time = now();
-    const inherited = inherit(this.#meta, context, folder, wanted.mode);
-    const { mode, uid, gid } = inherited;
-    const { parent, name, rdev, target = NOTHING } = wanted;
-    const create: MetaOp = {
+    const { parent, name, mode, rdev, target = NOTHING } = wanted;
+    return this.#make(context, folder, mode, (made) => ({
       kind: 'create',
       parent,
       name,
-      ino,
-      mode,
-      uid,
-      gid,
       rdev,
       target,
-      time,
-    };
-    const failed = this.#changes.run([create, ...aclOps(ino, inherited, time)], context, ino);
-    return failed !== 0 ? failed : this.told(ino);
+      ...made,
+    }));
   }
 
   /** Makes a file without a name in `parent`, whose group and default ACL it gets. */
@@ -102,13 +94,23 @@ export class Names {
     if (earlier !== undefined) return this.told(earlier as Ino);
     const folder = this.#meta.inode(parent);
     if (folder === undefined || folder.nlink === 0) return -ENOENT;
+    return this.#make(context, folder, mode, (made) => ({ kind: 'tmpfile', ...made }));
+  }
+
+  /** Makes an inode with what it takes from its caller and `folder`, by the operation `opOf`. */
+  #make(
+    context: RequestContext,
+    folder: Inode,
+    wantedMode: number,
+    opOf: (made: Made) => MetaOp,
+  ): Attr | NegativeErrno {
     const ino = this.#changes.allocateIno() as Ino;
     if (ino < 0) return ino;
     const time = now();
-    const inherited = inherit(this.#meta, context, folder, mode);
-    const { mode: granted, uid, gid } = inherited;
-    const op: MetaOp = { kind: 'tmpfile', ino, mode: granted, uid, gid, time };
-    const failed = this.#changes.run([op, ...aclOps(ino, inherited, time)], context, ino);
+    const inherited = inherit(this.#meta, context, folder, wantedMode);
+    const { mode, uid, gid } = inherited;
+    const ops = [opOf({ ino, mode, uid, gid, time }), ...aclOps(ino, inherited, time)];
+    const failed = this.#changes.run(ops, context, ino);
     return failed !== 0 ? failed : this.told(ino);
   }
 
