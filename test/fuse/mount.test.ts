@@ -374,7 +374,7 @@ fd = os.open(sys.argv[1] + "/mapped", os.O_RDWR | os.O_CREAT)
 os.ftruncate(fd, 1 << 20)
 memory = mmap.mmap(fd, 1 << 20)
 memory[5000:5005] = b"dirty"
-sys.stdout.write("mapped\n")
+sys.stdout.write("mapped\\n")
 sys.stdout.flush()
 sys.stdin.read()
 memory.flush()
