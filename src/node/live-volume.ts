@@ -14,7 +14,7 @@ import { Capacity } from './capacity.ts';
 import type { Config } from './config.ts';
 import { homePaths, requireMeta } from './home.ts';
 import { type Receipt, Receipts } from './receipts.ts';
-import { StoreClient } from './store-client.ts';
+import { StoreClient, type StoreClientOptions, type VolumeStore } from './store-client.ts';
 import type { VolumeReport } from './volume-report.ts';
 
 export interface LiveVolumeOptions {
@@ -27,6 +27,8 @@ export interface LiveVolumeOptions {
   log: Log;
   /** The store's thread died. */
   onDeath: (error: unknown) => void;
+  /** Makes the store; on a thread of its own by default. */
+  storeOf?: (options: StoreClientOptions) => VolumeStore;
 }
 
 const REPORT_MS = 5000;
@@ -38,7 +40,7 @@ export class LiveVolume {
   readonly committer: Committer;
   readonly cache: FileCache;
   readonly meta: LiveMeta;
-  readonly store: StoreClient;
+  readonly store: VolumeStore;
   readonly receipts: Receipts;
   readonly mode: 'weak' | 'strong';
   readonly readOnly: boolean;
@@ -53,7 +55,7 @@ export class LiveVolume {
     options: LiveVolumeOptions;
     meta: LiveMeta;
     cache: FileCache;
-    store: StoreClient;
+    store: VolumeStore;
     firstEpoch: Epoch;
     report: VolumeReport;
     pauses: Pauses;
@@ -107,12 +109,13 @@ export class LiveVolume {
 
   static async open(options: LiveVolumeOptions): Promise<LiveVolume> {
     const { home, config, readOnly, log, onDeath } = options;
+    const storeOf = options.storeOf ?? ((wanted) => new StoreClient(wanted));
     const paths = homePaths(home);
     // Store and cache call each other; neither does before both are open.
     const cpuWait = new CpuWait();
     const pauses = new Pauses(log, () => cpuWait.totalMs());
     const late: { cache?: FileCache; volume?: LiveVolume } = {};
-    const store = new StoreClient({
+    const store = storeOf({
       home,
       volumeUuid: config.volumeUuid,
       disks: config.disks.map(({ id, path }) => ({ id: id as DiskId, path })),

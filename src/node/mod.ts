@@ -4,10 +4,12 @@
  * one.
  */
 export type { CacheDropReport } from './cache-drop.ts';
-export type { Config } from './config.ts';
+export { type Config, writeConfig } from './config.ts';
 export type { FsckProgress, FsckReport } from './fsck.ts';
 export { homePaths, lockHome, requireConfig } from './home.ts';
 export { checkInitSizes, type InitRequest, initVolume } from './init.ts';
+export { LiveVolume, type LiveVolumeOptions } from './live-volume.ts';
+export { LocalStore } from './local-store.ts';
 export type { LocatedExtent } from './locate.ts';
 export type { MountAnswer, MountRequest } from './mount-main.ts';
 export { type OfflineVolume, openOffline } from './offline.ts';

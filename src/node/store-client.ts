@@ -28,8 +28,18 @@ export interface StoreClientOptions {
   onDeath: (error: unknown) => void;
 }
 
+/** The committed side of the volume as the event loop sees it, on whatever thread it is. */
+export interface VolumeStore extends CommitBackend {
+  open(): Promise<VolumeHead>;
+  fetch(order: FetchOrder): Promise<void>;
+  report(): Promise<VolumeReport>;
+  locate(extents: Extent[]): Promise<LocatedExtent[]>;
+  fsck(onProgress: (progress: FsckProgress) => void): Promise<FsckReport>;
+  close(): Promise<void>;
+}
+
 /** The store's thread as the event loop sees it. */
-export class StoreClient implements CommitBackend {
+export class StoreClient implements VolumeStore {
   readonly #worker: Worker;
   readonly #rpc: Rpc;
   #closing = false;

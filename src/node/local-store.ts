@@ -1,0 +1,72 @@
+import { assert } from '../base/errors.ts';
+import type { Epoch } from '../base/ids.ts';
+import type { FetchOrder, Segment, VolumeHead } from '../commit/mod.ts';
+import { Volume } from '../commit/mod.ts';
+import type { Extent } from '../meta/mod.ts';
+import { type FsckProgress, type FsckReport, fsck } from './fsck.ts';
+import { type LocatedExtent, locate } from './locate.ts';
+import type { StoreClientOptions, VolumeStore } from './store-client.ts';
+import { type VolumeReport, volumeReport } from './volume-report.ts';
+
+/**
+ * The store on the thread of its caller: for a volume that is opened, looked at and closed again,
+ * when the start of a thread would take longer than the rest.
+ */
+export class LocalStore implements VolumeStore {
+  readonly #options: StoreClientOptions;
+  #volume: Volume | undefined;
+
+  constructor(options: StoreClientOptions) {
+    this.#options = options;
+  }
+
+  get #opened(): Volume {
+    assert(this.#volume !== undefined, 'the volume is open');
+    return this.#volume;
+  }
+
+  async open(): Promise<VolumeHead> {
+    const { capture, ...options } = this.#options;
+    this.#volume = await Volume.open({
+      ...options,
+      capture: (ranges) => Promise.resolve(capture(ranges)),
+    });
+    return this.#volume.head;
+  }
+
+  store(segments: Segment[]): Promise<Uint8Array> {
+    return this.#opened.store(segments);
+  }
+
+  publish(cut: { epoch: Epoch; seq: number; cutTimeMs: number }): Promise<void> {
+    return this.#opened.publish(cut);
+  }
+
+  abandon(): Promise<void> {
+    return this.#opened.abandon();
+  }
+
+  checkpoint(): Promise<number> {
+    return this.#opened.checkpoint();
+  }
+
+  fetch(order: FetchOrder): Promise<void> {
+    return this.#opened.fetch(order);
+  }
+
+  report(): Promise<VolumeReport> {
+    return volumeReport(this.#opened);
+  }
+
+  locate(extents: Extent[]): Promise<LocatedExtent[]> {
+    return locate(this.#opened, extents);
+  }
+
+  fsck(onProgress: (progress: FsckProgress) => void): Promise<FsckReport> {
+    return fsck(this.#opened, onProgress);
+  }
+
+  async close(): Promise<void> {
+    await this.#volume?.close();
+  }
+}
