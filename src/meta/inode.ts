@@ -9,8 +9,10 @@ export const S_ISUID = 0o4000;
 export const S_ISGID = 0o2000;
 
 /**
- * An inode in memory. Times are seconds and nanoseconds; sizes bytes; `parent` is a folder's
- * parent, else 0.
+ * An inode in memory. Times are seconds and nanoseconds; sizes bytes. `parent` is the folder that
+ * a folder is in. Of anything else it is the sum of the folders of all its names: so it is the
+ * folder of the only name as long as there is one, without a list of names by inode. It is 0
+ * without a name, and of inodes that were made before it was kept until their only name moves.
  */
 export interface Inode {
   readonly ino: Ino;
@@ -73,6 +75,35 @@ export function isFolder(inode: Inode): boolean {
 
 export function isRegular(inode: Inode): boolean {
   return (inode.mode & S_IFMT) === S_IFREG;
+}
+
+/** The folder that an inode is in, if it has one name and that is known. */
+export function folderOf(inode: Inode): Ino | undefined {
+  if (!isFolder(inode) && inode.nlink !== 1) return undefined;
+  return inode.parent === 0 ? undefined : inode.parent;
+}
+
+/** The inode, which is no folder, got one more name, in `folder`. */
+export function nameAdded(inode: Inode, folder: Ino): void {
+  const isKnown = inode.nlink === 0 || inode.parent !== 0;
+  if (isKnown) inode.parent = (inode.parent + folder) as Ino;
+  inode.nlink += 1;
+}
+
+/** A name of the inode in `folder` is gone; a folder has no other one. */
+export function nameDropped(inode: Inode, folder: Ino): void {
+  if (isFolder(inode)) {
+    inode.nlink = 0;
+    return;
+  }
+  if (inode.parent !== 0) inode.parent = (inode.parent - folder) as Ino;
+  inode.nlink -= 1;
+}
+
+/** A name of the inode moved. */
+export function nameMoved(inode: Inode, from: Ino, to: Ino): void {
+  if (isFolder(inode) || inode.nlink === 1) inode.parent = to;
+  else if (inode.parent !== 0) inode.parent = (inode.parent - from + to) as Ino;
 }
 
 export function setMtime(inode: Inode, time: Time): void {

@@ -19,6 +19,7 @@ export type { Extent } from './extent-table.ts';
 export type { Inode } from './inode.ts';
 export {
   blocksOf,
+  folderOf,
   isFolder,
   isRegular,
   S_IFDIR,

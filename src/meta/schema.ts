@@ -4,7 +4,7 @@ create table if not exists inode (
   ino integer primary key,
   mode integer not null, nlink integer not null, uid integer not null, gid integer not null,
   rdev integer not null, size integer not null,
-  parent integer not null,       -- of a folder; 0 otherwise
+  parent integer not null,       -- see Inode; 0 when unknown
   atime integer not null, atimensec integer not null,
   mtime integer not null, mtimensec integer not null,
   ctime integer not null, ctimensec integer not null,

@@ -8,6 +8,9 @@ import {
   type InodeRow,
   inodeOfRow,
   isFolder,
+  nameAdded,
+  nameDropped,
+  nameMoved,
   S_IFDIR,
   S_IFLNK,
   S_IFMT,
@@ -218,7 +221,7 @@ export class MetaState {
     const folder = (op.mode & S_IFMT) === S_IFDIR;
     const size = (op.mode & S_IFMT) === S_IFLNK ? op.target.length : 0;
     this.#sql.putInode.run(
-      [op.ino, op.mode, folder ? 2 : 1, op.uid, op.gid, op.rdev, size, folder ? op.parent : 0],
+      [op.ino, op.mode, folder ? 2 : 1, op.uid, op.gid, op.rdev, size, op.parent],
       [sec, nsec, sec, nsec, sec, nsec, sec, nsec],
     );
     if ((op.mode & S_IFMT) === S_IFLNK) this.#sql.putTarget.run(op.ino, op.target);
@@ -238,7 +241,7 @@ export class MetaState {
   #link(op: MetaOp & { kind: 'link' }): void {
     const inode = this.#need(op.ino);
     if (inode.nlink === 0) this.#sql.dropOrphan.run(op.ino);
-    inode.nlink += 1;
+    nameAdded(inode, op.parent);
     setCtime(inode, op.time);
     this.#put(inode);
     this.#addEntry(op.parent, op.name, op.ino, inode.mode >>> 12);
@@ -261,15 +264,15 @@ export class MetaState {
     const entry = this.lookup(parent, name);
     assert(entry !== undefined, `removing an entry of folder ${parent} that is not there`);
     this.#sql.dropEntry.run(parent, nameHash(name), name);
-    const folder = this.#dropName(entry.ino, time);
+    const folder = this.#dropName(entry.ino, parent, time);
     this.#folderChanged(parent, time, folder ? -1 : 0);
   }
 
-  /** The inode lost one name; true if it is a folder, which then has none. */
-  #dropName(ino: Ino, time: Time): boolean {
+  /** The inode lost one name in `parent`; true if it is a folder, which then has none. */
+  #dropName(ino: Ino, parent: Ino, time: Time): boolean {
     const inode = this.#need(ino);
     const folder = isFolder(inode);
-    inode.nlink = folder ? 0 : inode.nlink - 1;
+    nameDropped(inode, parent);
     setCtime(inode, time);
     this.#put(inode);
     if (inode.nlink === 0) this.#sql.putOrphan.run(ino);
@@ -289,15 +292,15 @@ export class MetaState {
     if (to !== undefined && op.exchange) {
       this.#addEntry(op.parent, op.name, to.ino, to.type);
       const other = this.#need(to.ino);
+      nameMoved(other, op.newParent, op.parent);
       if (isFolder(other)) {
-        other.parent = op.parent;
         oldDelta += 1;
         newDelta -= 1;
       }
       setCtime(other, op.time);
       this.#put(other);
-    } else if (to !== undefined && this.#dropName(to.ino, op.time)) newDelta -= 1;
-    if (isFolder(moved)) moved.parent = op.newParent;
+    } else if (to !== undefined && this.#dropName(to.ino, op.newParent, op.time)) newDelta -= 1;
+    nameMoved(moved, op.parent, op.newParent);
     setCtime(moved, op.time);
     this.#put(moved);
     this.#folderChanged(op.parent, op.time, oldDelta);

@@ -161,14 +161,14 @@ function compare(live: LiveMeta, model: TreeModel): void {
   expect(new Set(live.state.orphans())).toEqual(new Set(orphans.map(({ ino }) => ino)));
   expect(live.state.totals().inodes).toBe(model.nodes.size);
   for (const node of model.nodes.values()) {
-    const parent = isFolder(node) ? model.parentOf(node) : undefined;
+    const parent = isFolder(node) ? model.parentOf(node)?.ino : model.foldersOf(node);
     expect(live.inode(node.ino)).toMatchObject({
       mode: node.mode,
       nlink: model.nlink(node),
       uid: node.uid,
       gid: node.gid,
       sizeBytes: node.size,
-      ...(!isFolder(node) || parent !== undefined ? { parent: parent?.ino ?? 0 } : {}),
+      ...(parent !== undefined ? { parent } : {}),
       atimeSec: node.atime.sec,
       mtimeSec: node.mtime.sec,
       mtimeNsec: node.mtime.nsec,

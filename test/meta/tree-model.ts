@@ -49,6 +49,15 @@ export class TreeModel {
     return 2 + [...node.entries.values()].filter(isFolder).length;
   }
 
+  /** The sum of the folders of all names. */
+  foldersOf(node: Node): number {
+    let sum = 0;
+    for (const folder of this.nodes.values()) {
+      for (const entry of folder.entries.values()) if (entry === node) sum += folder.ino;
+    }
+    return sum;
+  }
+
   /** The folder that a folder is in. */
   parentOf(node: Node): Node | undefined {
     if (node === this.root) return node;
