@@ -1,5 +1,6 @@
 import { ftruncateSync, unlink, writeSync } from 'node:fs';
 import { blockCeil, blockFloor } from '../base/blocks.ts';
+import { Cancels } from '../base/cancels.ts';
 import { timestamp } from '../base/clock.ts';
 import { EINTR, ENOSPC, type NegativeErrno } from '../base/errno.ts';
 import { assert } from '../base/errors.ts';
@@ -11,7 +12,6 @@ import type { CapturedRange, CutSource, FrozenFile } from '../commit/mod.ts';
 import { blocksOf, type Inode, type LiveMeta } from '../meta/mod.ts';
 import { CacheFiles, FREED_AT_ONCE_BYTES_MAX } from './cache-files.ts';
 import type { CachedFile } from './cached-file.ts';
-import { Cancels } from './cancels.ts';
 import { Cut } from './cut.ts';
 import { type Fetch, Fetcher } from './fetcher.ts';
 import { Holes } from './holes.ts';

@@ -3,6 +3,7 @@ import type { OpenResult } from '../vfs/mod.ts';
 import type { HandlerDeps, HandlerList } from './handlers.ts';
 import {
   FSYNC_DATA_ONLY,
+  O_DSYNC,
   O_NOATIME,
   OPCODES,
   READ_FLAGS_AT,
@@ -135,6 +136,12 @@ function createWrite({ vfs, request, replies, counters }: HandlerDeps): () => vo
     const data = request.bytes(WRITE_HEADER_BYTES, request.u32(56));
     const kill = (request.u32(60) & WRITE_KILL_SUIDGID) !== 0;
     const { context, ino } = request;
-    replies.answer(request, vfs.write(context, ino, request.u64(48), data, kill), written);
+    const offset = request.u64(48);
+    if ((request.u32(READ_FLAGS_AT) & O_DSYNC) === 0) {
+      replies.answer(request, vfs.write(context, ino, offset, data, kill), written);
+      return;
+    }
+    const how = { killSuidGid: kill, handle: request.u64(40) };
+    replies.answer(request, vfs.writeSync(context, ino, offset, data, how), written);
   };
 }

@@ -8,7 +8,8 @@ import type { AnswerOptions } from './replies.ts';
 export function xattrHandlers(deps: HandlerDeps): HandlerList {
   const { vfs, request, replies } = deps;
   const isExtended = (): boolean => deps.hasFlag(INIT_SETXATTR_EXT);
-  const done: AnswerOptions<0> = { encode: () => 0 };
+  // Setting one of them waits for a commit.
+  const done: AnswerOptions<0> = { encode: () => 0, interruptible: true };
   return [
     [
       OPCODES.SETXATTR,

@@ -1,6 +1,7 @@
-import { EIO, ENOSYS, ENOTTY } from '../base/errno.ts';
+import { EIO, ENOSYS } from '../base/errno.ts';
 import type { Vfs } from '../vfs/mod.ts';
 import type { Counters } from './counters.ts';
+import { commitHandlers } from './handlers-commit.ts';
 import { dataHandlers } from './handlers-data.ts';
 import { directoryHandlers } from './handlers-directory.ts';
 import { inodeHandlers } from './handlers-inode.ts';
@@ -40,6 +41,7 @@ export function createHandlers(deps: HandlerDeps): Handler[] {
     nameHandlers(deps),
     inodeHandlers(deps),
     dataHandlers(deps),
+    commitHandlers(deps),
     directoryHandlers(deps),
     xattrHandlers(deps),
   ];
@@ -49,15 +51,12 @@ export function createHandlers(deps: HandlerDeps): Handler[] {
 
 /**
  * What is refused, and what the kernel makes of it.
- * - IOCTL: ENOTTY, what an ioctl that nobody knows gives.
- * - ENOSYS by the table: POLL (always ready, as regular files are), BMAP (no block list), SYNCFS
- *   (not sent to plain FUSE mounts: sync(2) does not reach us), GETLK, SETLK, SETLKW (not sent:
+ * - ENOSYS by the table: POLL (always ready, as regular files are), BMAP (no block list), GETLK, SETLK, SETLKW (not sent:
  *   locks are the kernel's), ACCESS (not sent with default_permissions), SETUPMAPPING,
  *   REMOVEMAPPING (DAX only).
  */
 function refusals({ request, replies, vfs }: HandlerDeps): HandlerList {
   return [
-    [OPCODES.IOCTL, () => replies.status(request, -ENOTTY)],
     // Sent to block device mounts only, before the device is closed.
     [OPCODES.DESTROY, () => replies.status(request, 0)],
     // The server takes INIT; as a request like any other it makes no sense.

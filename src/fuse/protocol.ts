@@ -19,6 +19,7 @@ export const WRITE_HEADER_BYTES = 80;
 /** Where READ and READDIR have the flags of open(2). */
 export const READ_FLAGS_AT = 72;
 export const O_NOATIME = 0o1000000;
+export const O_DSYNC = 0o10000;
 export const ATTR_BYTES = 88;
 export const ENTRY_BYTES = 128;
 export const DIRENT_BYTES = 24;
@@ -125,6 +126,12 @@ export const WRITE_KILL_SUIDGID = 0x4;
 /** With an access ACL from a caller who may not keep setgid. */
 export const SETXATTR_ACL_KILL_SGID = 0x1;
 export const FSYNC_DATA_ONLY = 0x1;
+
+/**
+ * fcommit, _IOR(0xDF, 1, __u64): waits until the open file, or all below the open folder, is
+ * committed, and gives the newest epoch.
+ */
+export const IOC_COMMIT = 0x8008df01;
 
 /** Set in the upper word of a request's unique when the kernel sends it again. */
 export const UNIQUE_RESENT_HIGH = 0x8000_0000;

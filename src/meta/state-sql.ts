@@ -19,6 +19,7 @@ export type StateSql = Record<
   | 'putXattr'
   | 'xattr'
   | 'xattrNames'
+  | 'xattrsNamed'
   | 'dropXattr'
   | 'dropXattrs'
   | 'putOrphan'
@@ -65,6 +66,7 @@ export function prepareState(db: Database.Database): StateSql {
     putXattr: db.prepare('insert or replace into xattr (ino, name, value) values (?, ?, ?)'),
     xattr: db.prepare('select value from xattr where ino = ? and name = ?').raw(),
     xattrNames: db.prepare('select name from xattr where ino = ?').raw(),
+    xattrsNamed: db.prepare('select ino, value from xattr where name = ?').raw(),
     dropXattr: db.prepare('delete from xattr where ino = ? and name = ?'),
     dropXattrs: db.prepare('delete from xattr where ino = ?'),
     putOrphan: db.prepare('insert or ignore into orphan (ino) values (?)'),

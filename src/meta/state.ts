@@ -124,6 +124,11 @@ export class MetaState {
     return (this.#sql.xattrNames.all(ino) as [Buffer][]).map((row) => row[0]);
   }
 
+  /** All attributes of one name: [ino, value]. */
+  xattrsNamed(name: Buffer): [Ino, Buffer][] {
+    return this.#sql.xattrsNamed.all(name) as [Ino, Buffer][];
+  }
+
   orphans(): Ino[] {
     return (this.#sql.orphans.all() as [Ino][]).map((row) => row[0]);
   }

@@ -17,7 +17,9 @@ import { Attributes } from './attributes.ts';
 import { Changes } from './changes.ts';
 import { Content } from './content.ts';
 import { listFolder } from './folders.ts';
+import { Modes } from './modes.ts';
 import { Names } from './names.ts';
+import { HANDLE } from './open-table.ts';
 import { Opens } from './opens.ts';
 import { Orphans } from './orphans.ts';
 import type {
@@ -34,24 +36,13 @@ import type {
   StatFs,
   Vfs,
 } from './vfs-interface.ts';
+import { type Durability, Waits } from './waits.ts';
 import { type XattrChange, Xattrs } from './xattrs.ts';
 
 const O_EXCL = 0o200;
 const BLOCK = 4096;
 /** Shown as the number of inodes, of which there is no limit. */
 const FILES_MAX: number = 2 ** 32;
-
-/** What durability the mount promises and where it comes from. */
-export interface Durability {
-  /**
-   * strong: fsync, close and the like return when committed; weak: when the cache device has it.
-   */
-  mode: 'weak' | 'strong';
-  /** Resolves when everything up to now is committed; rejects when that failed. */
-  commit(): Promise<unknown>;
-  /** Text of the receipt of `ino`: cached, committing or committed@epoch. */
-  receipt(ino: Ino): string | Promise<string>;
-}
 
 export interface FileSystemOptions {
   meta: LiveMeta;
@@ -85,15 +76,19 @@ export class FileSystem implements Vfs {
   readonly #attributes: Attributes;
   readonly #content: Content;
   readonly #xattrs: Xattrs;
+  readonly #modes: Modes;
+  readonly #waits: Waits;
 
   constructor(options: FileSystemOptions) {
     this.#options = options;
     this.#meta = options.meta;
     this.#cache = options.cache;
+    this.#modes = new Modes({ meta: options.meta, ofMount: options.durability.mode });
     this.#orphans = new Orphans({
       meta: options.meta,
       dropData: (ino) => {
         this.opens.forget(ino);
+        this.#modes.forget(ino);
         options.cache.drop(ino);
       },
       timed: options.timed ?? untimed,
@@ -108,12 +103,16 @@ export class FileSystem implements Vfs {
       meta,
       changes,
       orphans: this.#orphans,
+      modes: this.#modes,
       attr: (inode) => this.#attributes.of(inode),
     });
     this.#content = new Content({ meta, cache, changes, capacity, readOnly });
-    this.opens = new Opens({ ...options, accessTimes: this.#accessTimes });
+    const modes = this.#modes;
+    this.opens = new Opens({ ...options, accessTimes: this.#accessTimes, modes });
+    this.#waits = new Waits({ ...options, changes, modes });
     const receipt = (ino: Ino) => options.durability.receipt(ino);
-    this.#xattrs = new Xattrs({ meta, changes, receipt });
+    const commit = (ino: Ino) => this.#waits.commit(ino);
+    this.#xattrs = new Xattrs({ meta, changes, modes, receipt, commit });
   }
 
   connect(kernel: Kernel, backing?: Backing): void {
@@ -281,8 +280,24 @@ export class FileSystem implements Vfs {
     return failed < 0 ? failed : this.#content.write(ino, offset, data, context.unique);
   }
 
+  writeSync(
+    context: RequestContext,
+    ino: Ino,
+    offset: number,
+    data: Buffer,
+    how: { killSuidGid: boolean; handle: number },
+  ): number | Promise<number> {
+    const { unique } = context;
+    const result = this.write(context, ino, offset, data, how.killSuidGid);
+    // Behind a write through its pages the kernel sends an FSYNC.
+    if (how.handle !== HANDLE.DIRECT) return result;
+    if (typeof result === 'number') return this.#waits.written(ino, result, unique);
+    return result.then((count) => this.#waits.written(ino, count, unique));
+  }
+
   cancel(unique: number): void {
     this.#cache.cancelWrite(unique);
+    this.#waits.cancel(unique);
   }
 
   fallocate(
@@ -301,39 +316,23 @@ export class FileSystem implements Vfs {
   }
 
   flush(ino: Ino): 0 | NegativeErrno | Promise<0 | NegativeErrno> {
-    return this.#waitsForCommit ? this.#committed(ino) : 0;
-  }
-
-  get #waitsForCommit(): boolean {
-    return this.#options.durability.mode === 'strong' && !this.#options.readOnly;
+    return this.#waits.flush(ino);
   }
 
   fsync(ino: Ino, _dataOnly: boolean): 0 | NegativeErrno | Promise<0 | NegativeErrno> {
-    if (this.#waitsForCommit) return this.#committed(ino);
-    const data = this.#cache.sync(ino);
-    const meta = this.#meta.wal.sync(ino);
-    if (data === undefined && meta === undefined) return 0;
-    // The first sync of a file in an epoch leaves a mark, which has to last as well.
-    return Promise.all([data, meta])
-      .then(() => this.#meta.wal.sync(ino))
-      .then(
-        () => 0 as const,
-        (error: unknown) => this.#changes.errno(error, 'fsync'),
-      );
+    return this.#waits.fsync(ino);
   }
 
-  fsyncdir(ino: Ino, dataOnly: boolean): 0 | NegativeErrno | Promise<0 | NegativeErrno> {
-    return this.fsync(ino, dataOnly);
+  fsyncdir(ino: Ino): 0 | NegativeErrno | Promise<0 | NegativeErrno> {
+    return this.#waits.fsync(ino);
   }
 
-  /** Strong mode: waits for the commit, unless `ino` has nothing that waits for one. */
-  #committed(ino: Ino): 0 | Promise<0 | NegativeErrno> {
-    const { dirty, frozen } = this.#cache.uncommittedBytes(ino);
-    if (dirty + frozen === 0 && !this.#meta.isPending(ino)) return 0;
-    return this.#options.durability.commit().then(
-      () => 0 as const,
-      (error: unknown) => this.#changes.errno(error, 'commit'),
-    );
+  syncfs(): 0 | NegativeErrno | Promise<0 | NegativeErrno> {
+    return this.#waits.commitAll();
+  }
+
+  commit(ino: Ino): number | Promise<number> {
+    return this.#waits.commit(ino);
   }
 
   readdir(ino: Ino, cookie: number, sink: EntrySink): 0 | NegativeErrno {
@@ -375,7 +374,7 @@ export class FileSystem implements Vfs {
     };
   }
 
-  setxattr(context: RequestContext, ino: Ino, change: XattrChange): 0 | NegativeErrno {
+  setxattr(context: RequestContext, ino: Ino, change: XattrChange): Reply<0> {
     return this.#xattrs.set(context, ino, change);
   }
 

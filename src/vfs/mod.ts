@@ -2,8 +2,10 @@
  * POSIX semantics on inodes: names, links, attributes, orphans, what a mutation may do. It
  * implements the interface the FUSE driver calls, on the metadata and the cache.
  */
-export type { Durability, FileSystemOptions } from './file-system.ts';
+export type { FileSystemOptions } from './file-system.ts';
 export { FileSystem } from './file-system.ts';
+export type { Mode } from './modes.ts';
+export { MODE_XATTR } from './modes.ts';
 export type {
   Attr,
   AttrChange,
@@ -17,4 +19,5 @@ export type {
   StatFs,
   Vfs,
 } from './vfs-interface.ts';
+export type { Durability } from './waits.ts';
 export { COMMIT_XATTR } from './xattrs.ts';

@@ -14,6 +14,7 @@ import { NAME_BYTES_MAX, NLINK_MAX } from '../base/limits.ts';
 import { type Inode, type LiveMeta, type MetaOp, S_IFDIR } from '../meta/mod.ts';
 import type { Changes } from './changes.ts';
 import { now } from './clock.ts';
+import type { Modes } from './modes.ts';
 import { aclOps, inherit } from './new-inode.ts';
 import type { Orphans } from './orphans.ts';
 import type { Attr, RequestContext } from './vfs-interface.ts';
@@ -33,17 +34,20 @@ export class Names {
   readonly #meta: LiveMeta;
   readonly #changes: Changes;
   readonly #orphans: Orphans;
+  readonly #modes: Modes;
   readonly #attr: (inode: Inode) => Attr;
 
   constructor(options: {
     meta: LiveMeta;
     changes: Changes;
     orphans: Orphans;
+    modes: Modes;
     attr: (inode: Inode) => Attr;
   }) {
     this.#meta = options.meta;
     this.#changes = options.changes;
     this.#orphans = options.orphans;
+    this.#modes = options.modes;
     this.#attr = options.attr;
   }
 
@@ -158,9 +162,11 @@ export class Names {
     }
     const op: MetaOp = { kind: 'rename', parent, name, newParent, newName, exchange, time: now() };
     const failed = this.#changes.run([op], context, 0);
+    if (failed !== 0) return failed;
+    if (from.type === FOLDER_TYPE || to?.type === FOLDER_TYPE) this.#modes.moved();
     // fsync of the file makes its new name last, as people expect of ext4 and XFS.
-    if (failed === 0) this.#meta.wal.touched(from.ino);
-    return failed;
+    this.#meta.wal.touched(from.ino);
+    return 0;
   }
 
   link(context: RequestContext, ino: Ino, newParent: Ino, newName: Buffer): Attr | NegativeErrno {

@@ -7,6 +7,7 @@ import type { Log } from '../base/log.ts';
 import type { FileCache } from '../cache/mod.ts';
 import { type Inode, isRegular, type LiveMeta } from '../meta/mod.ts';
 import type { AccessTimes } from './access-times.ts';
+import type { Modes } from './modes.ts';
 import { OpenSlots } from './open-slots.ts';
 import { HANDLE, OpenTable, type PassedOpens } from './open-table.ts';
 import type { Attr, Backing, OpenResult, RequestContext } from './vfs-interface.ts';
@@ -24,7 +25,7 @@ export interface OpensOptions {
   meta: LiveMeta;
   cache: FileCache;
   accessTimes: AccessTimes;
-  durability: { mode: 'weak' | 'strong' };
+  modes: Modes;
   /** Where the passed opens are written down; without it none is passed. */
   opensPath?: string;
   log: Log;
@@ -71,8 +72,7 @@ export class Opens {
 
   constructor(options: OpensOptions) {
     this.#options = options;
-    // Strong mode must hear of msync, which for a mapping of the cache file goes there.
-    this.#slotsPath = options.durability.mode === 'strong' ? undefined : options.opensPath;
+    this.#slotsPath = options.opensPath;
   }
 
   /** Opens answered with a backing file so far. */
@@ -147,14 +147,16 @@ export class Opens {
     flags: number,
     isNew = false,
   ): OpenResult | NegativeErrno {
-    const { meta, accessTimes, durability } = this.#options;
+    const { meta, accessTimes, modes } = this.#options;
     const inode = meta.inode(ino);
     if (inode === undefined) return -ENOENT;
     const mode = this.#modeOf(context, inode, flags, isNew);
     const isPassed = mode.backing !== undefined;
     const isStale = !isPassed && this.#stale.delete(ino);
     const keepCache = accessTimes.opened(inode, flags, isPassed) && !isStale;
-    return { keepCache, noFlush: durability.mode === 'weak', ...mode };
+    // Who only reads has nothing to wait for in close.
+    const noFlush = (flags & O_ACCMODE) === 0 || !modes.mayBeStrong(inode);
+    return { keepCache, noFlush, ...mode };
   }
 
   /** The answer to a request that makes a file and opens it; `isNew` unless it was there before. */
@@ -242,7 +244,8 @@ export class Opens {
   #isWorthIt(inode: Inode, mode: Wanted): boolean {
     if (mode.isDirect || this.#backing?.isPossible !== true) return false;
     if (inode.sizeBytes < PASSED_BYTES_MIN || !isRegular(inode)) return false;
-    return !this.#rewritten.has(inode.ino);
+    // Of what is strong we must hear of msync, which for a mapping of the cache file goes there.
+    return !this.#rewritten.has(inode.ino) && !this.#options.modes.mayBeStrong(inode);
   }
 
   #tellKernel(ino: Ino, path: string): number | undefined {

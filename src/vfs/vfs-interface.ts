@@ -229,6 +229,17 @@ export interface Vfs {
     killSuidGid: boolean,
   ): number | Promise<number>;
   /**
+   * As {@link write} to what was opened with O_SYNC or O_DSYNC: for the opens whose writes the
+   * kernel does not sync itself, it returns as fsync does. `handle` is that of the open.
+   */
+  writeSync(
+    context: RequestContext,
+    ino: Ino,
+    offset: number,
+    data: Buffer,
+    how: { killSuidGid: boolean; handle: number },
+  ): number | Promise<number>;
+  /**
    * fallocate(2): `mode` is 0 or made of KEEP_SIZE 1, PUNCH_HOLE 2 and ZERO_RANGE 16; others are
    * EOPNOTSUPP. Space is checked, not reserved: what is written over is stored anew.
    */
@@ -246,6 +257,13 @@ export interface Vfs {
   flush(ino: Ino): Done;
   fsync(ino: Ino, dataOnly: boolean): Done;
   fsyncdir(ino: Ino, dataOnly: boolean): Done;
+  /** syncfs(2): all that was done up to now lasts. */
+  syncfs(): Done;
+  /**
+   * fcommit: waits until an inode, or all below a folder, is on the disks. Resolves to the newest
+   * epoch.
+   */
+  commit(ino: Ino): Reply<number>;
   /** Calls `sink` for each entry behind `cookie` (0: from the start, with "." and ".."). */
   readdir(ino: Ino, cookie: number, sink: EntrySink): Done;
   readdirplus(ino: Ino, cookie: number, sink: EntryPlusSink): Done;

@@ -15,9 +15,10 @@ import { type Inode, isFolder, type LiveMeta, type MetaOp, S_ISGID } from '../me
 import { ACL_ACCESS, ACL_DEFAULT, canHaveAcl, isMode, modeOf, parseAcl } from './acl.ts';
 import type { Changes } from './changes.ts';
 import { now } from './clock.ts';
+import { MODE_XATTR, type Modes, parseMode } from './modes.ts';
 import type { Reply, RequestContext } from './vfs-interface.ts';
 
-/** Not stored: says how far the file is committed. */
+/** Not stored: says how far the file is committed; setting it waits until it is. */
 export const COMMIT_XATTR = 'user.dfs.commit';
 
 const XATTR_CREATE = 1;
@@ -35,37 +36,61 @@ export interface XattrChange {
 export interface XattrsOptions {
   meta: LiveMeta;
   changes: Changes;
+  modes: Modes;
   /** Text of the receipt of an inode: cached, committing or committed@epoch. */
   receipt: (ino: Ino) => string | Promise<string>;
+  /** Resolves when the inode, or all below a folder, is committed. */
+  commit: (ino: Ino) => number | Promise<number>;
 }
 
 /** Extended attributes, those that hold POSIX ACLs among them. */
 export class Xattrs {
   readonly #meta: LiveMeta;
   readonly #changes: Changes;
-  readonly #receipt: (ino: Ino) => string | Promise<string>;
+  readonly #options: XattrsOptions;
 
   constructor(options: XattrsOptions) {
     this.#meta = options.meta;
     this.#changes = options.changes;
-    this.#receipt = options.receipt;
+    this.#options = options;
   }
 
-  set(context: RequestContext, ino: Ino, change: XattrChange): 0 | NegativeErrno {
+  set(context: RequestContext, ino: Ino, change: XattrChange): Reply<0> {
     const inode = this.#meta.inode(ino);
     if (inode === undefined) return -ENOENT;
     if (this.#meta.earlierReply(context) !== undefined) return 0;
     const text = change.name.toString('latin1');
     if (text === ACL_ACCESS || text === ACL_DEFAULT) return this.#setAcl(context, inode, change);
+    if (text === COMMIT_XATTR) return this.#commit(ino, change);
     const refused = this.#check(ino, change);
     if (refused !== 0) return refused;
+    if (text === MODE_XATTR) return this.#setMode(context, inode, change);
     const { name, value } = change;
     return this.#changes.run([{ kind: 'setxattr', ino, name, value, time: now() }], context, 0);
   }
 
+  /** Whatever the value is: waits until the inode is committed. */
+  #commit(ino: Ino, { flags }: XattrChange): Reply<0> {
+    if (flags & XATTR_CREATE) return -EEXIST;
+    const result = this.#options.commit(ino);
+    if (typeof result === 'number') return Math.min(0, result);
+    return result.then((epoch) => Math.min(0, epoch));
+  }
+
+  /** As chattr(1), for the owner and root: what fsync promises is not every writer's to change. */
+  #setMode(context: RequestContext, inode: Inode, { name, value }: XattrChange): 0 | NegativeErrno {
+    const { ino } = inode;
+    const mode = parseMode(value);
+    if (mode === undefined) return -EINVAL;
+    if (context.uid !== 0 && context.uid !== inode.uid) return -EPERM;
+    const op: MetaOp = { kind: 'setxattr', ino, name, value, time: now() };
+    const failed = this.#changes.run([op], context, 0);
+    if (failed === 0) this.#options.modes.marked(ino, mode);
+    return failed;
+  }
+
   #check(ino: Ino, { name, value, flags }: XattrChange): 0 | NegativeErrno {
     const text = name.toString('latin1');
-    if (text === COMMIT_XATTR) return -EPERM;
     if (!SPACES.some((space) => text.startsWith(space))) return -EOPNOTSUPP;
     if (SPACES.includes(text)) return -EINVAL;
     if (name.length > XATTR_NAME_BYTES_MAX) return -ERANGE;
@@ -105,7 +130,7 @@ export class Xattrs {
     if (stored !== undefined) return stored;
     const text = name.toString('latin1');
     if (text === COMMIT_XATTR) {
-      const receipt = this.#receipt(ino);
+      const receipt = this.#options.receipt(ino);
       if (receipt instanceof Promise) return receipt.then((words) => Buffer.from(words));
       return Buffer.from(receipt);
     }
@@ -129,6 +154,12 @@ export class Xattrs {
       // The mode is an ACL, too: to remove the other one is no error where there is none.
       return name.toString('latin1').startsWith('system.posix_acl_') ? 0 : -ENODATA;
     }
-    return this.#changes.run([{ kind: 'removexattr', ino, name, time: now() }], context, 0);
+    const isMode = name.toString('latin1') === MODE_XATTR;
+    const owner = this.#meta.inode(ino)?.uid;
+    if (isMode && context.uid !== 0 && context.uid !== owner) return -EPERM;
+    const op: MetaOp = { kind: 'removexattr', ino, name, time: now() };
+    const failed = this.#changes.run([op], context, 0);
+    if (isMode && failed === 0) this.#options.modes.marked(ino, undefined);
+    return failed;
   }
 }

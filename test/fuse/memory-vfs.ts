@@ -202,6 +202,24 @@ export class MemoryVfs implements Vfs {
     return this.#write(context, ino, offset, data, kill, timeMs);
   }
 
+  writeSync(
+    context: RequestContext,
+    ino: Ino,
+    offset: number,
+    data: Buffer,
+    how: { killSuidGid: boolean; handle: number },
+  ): number | Promise<number> {
+    return this.write(context, ino, offset, data, how.killSuidGid);
+  }
+
+  syncfs(): 0 {
+    return 0;
+  }
+
+  commit(): number {
+    return 7;
+  }
+
   flush(): 0 {
     return 0;
   }

@@ -9,6 +9,7 @@ import type { FileCache } from '../../src/cache/mod.ts';
 import type { Inode, LiveMeta } from '../../src/meta/mod.ts';
 import type { AccessTimes } from '../../src/vfs/access-times.ts';
 import type { RequestContext } from '../../src/vfs/mod.ts';
+import type { Modes } from '../../src/vfs/modes.ts';
 import { getSlot, OpenSlots, putSlot } from '../../src/vfs/open-slots.ts';
 import { Opens } from '../../src/vfs/opens.ts';
 import { OpenKernel } from './open-kernel.ts';
@@ -81,7 +82,7 @@ class Scene {
       meta: { inode: (ino: Ino) => this.#inodes.find((one) => one.ino === ino) } as LiveMeta,
       cache: { lending } as unknown as FileCache,
       accessTimes: { opened: () => true } as unknown as AccessTimes,
-      durability: { mode: 'weak' },
+      modes: { mayBeStrong: () => false } as unknown as Modes,
       opensPath: this.#path,
       log: silentLog,
     });
