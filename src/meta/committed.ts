@@ -7,6 +7,7 @@ import { isLogLong, openDatabase } from './database.ts';
 import type { EpochRecordHeader } from './epoch-record-format.ts';
 import { NO_RECORD_ID } from './epoch-record-format.ts';
 import type { Extent } from './extent-table.ts';
+import { INLINE_SCHEME, InlineChunks } from './inline-chunks.ts';
 import { S_IFDIR, S_IFMT } from './inode.ts';
 import type { MetaOp } from './ops.ts';
 import { decodeOp } from './ops-codec.ts';
@@ -45,6 +46,8 @@ const INCONSISTENCIES_MAX = 20;
 export class CommittedMeta {
   readonly db: Database.Database;
   readonly state: MetaState;
+  /** Small chunks whose content is here. */
+  readonly inline: InlineChunks;
   readonly #path: string;
   readonly #sql: ReturnType<typeof prepare>;
 
@@ -55,6 +58,7 @@ export class CommittedMeta {
     this.state = new MetaState(this.db, {
       onRef: (chunk, delta) => this.#sql.addRef.run(delta, chunk),
     });
+    this.inline = new InlineChunks(this.db);
     this.#sql = prepare(this.db);
   }
 
@@ -85,8 +89,22 @@ export class CommittedMeta {
   }
 
   #applyOne(op: MetaOp): void {
-    if (op.kind === 'chunk') this.#sql.putChunk.run(op.chunk, op.lengthBytes, op.scheme);
-    else this.state.apply(op);
+    switch (op.kind) {
+      case 'chunk': {
+        const { changes } = this.#sql.putChunk.run(op.chunk, op.lengthBytes, op.scheme);
+        if (changes === 0) this.inline.moved(op.chunk, op.scheme);
+        return;
+      }
+      case 'inline': {
+        const { changes } = this.#sql.putChunk.run(op.chunk, op.content.length, INLINE_SCHEME);
+        if (changes > 0) this.inline.put(op.chunk, op.content);
+        return;
+      }
+      case 'sweep':
+        return this.inline.sweep();
+      default:
+        return this.state.apply(op);
+    }
   }
 
   chunk(id: ChunkId): ChunkRow | undefined {
@@ -172,6 +190,12 @@ export class CommittedMeta {
         `select hex(c.id) as what from chunk c
          left join (select chunk, count(*) as uses from extent group by chunk) e on e.chunk = c.id
          where c.refs <> coalesce(e.uses, 0)`,
+      ],
+      [
+        'chunk % is inline without content, or has content and is not',
+        `select hex(coalesce(c.id, i.chunk)) as what from chunk c
+         full join inline i on i.chunk = c.id
+         where (c.scheme is '${INLINE_SCHEME}') <> (i.chunk is not null)`,
       ],
     ];
     return checks.flatMap(([text, sql]) =>

@@ -16,6 +16,7 @@ export { decodeEpochRecordHeader } from './epoch-record-reader.ts';
 export { encodeEpochRecord } from './epoch-record-writer.ts';
 export type { Erased } from './erased.ts';
 export type { Extent } from './extent-table.ts';
+export { INLINE_SCHEME } from './inline-chunks.ts';
 export type { Inode } from './inode.ts';
 export {
   blocksOf,

@@ -21,6 +21,8 @@ const TAGS = {
   tmpfile: 14,
   punch: 15,
   clone: 16,
+  inline: 17,
+  sweep: 18,
 } as const satisfies Record<MetaOp['kind'], number>;
 
 const PATCH_MODE = 1;
@@ -112,6 +114,11 @@ export function encodeOp(out: ByteWriter, op: MetaOp): void {
       return;
     case 'chunk':
       out.raw(op.chunk).u32(op.lengthBytes).text(op.scheme);
+      return;
+    case 'inline':
+      out.raw(op.chunk).bytes(op.content);
+      return;
+    case 'sweep':
       return;
     case 'extents':
       out.u53(op.ino);
@@ -265,6 +272,10 @@ function decodeContentOp(tag: number, from: ByteReader): MetaOp {
       };
     case TAGS.chunk:
       return { kind: 'chunk', chunk: chunkId(from), lengthBytes: from.u32(), scheme: from.text() };
+    case TAGS.inline:
+      return { kind: 'inline', chunk: chunkId(from), content: from.bytes() };
+    case TAGS.sweep:
+      return { kind: 'sweep' };
     case TAGS.extents:
       return { kind: 'extents', ino: ino(from), ranges: ranges(from) };
     default:

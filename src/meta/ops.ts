@@ -74,7 +74,12 @@ export type MetaOp =
   | { kind: 'setxattr'; ino: Ino; name: Buffer; value: Buffer; time: Time }
   | { kind: 'removexattr'; ino: Ino; name: Buffer; time: Time }
   | { kind: 'reap'; ino: Ino }
+  /** A chunk is stored in pieces; its content is no longer kept with the metadata, if it was. */
   | { kind: 'chunk'; chunk: ChunkId; lengthBytes: number; scheme: string }
+  /** A small chunk whose content is kept with the metadata. */
+  | { kind: 'inline'; chunk: ChunkId; content: Buffer }
+  /** Inline chunks that no extent names go. */
+  | { kind: 'sweep' }
   | { kind: 'extents'; ino: Ino; ranges: ExtentRange[] };
 
 /**

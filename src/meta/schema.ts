@@ -48,12 +48,14 @@ create table if not exists local (key text primary key, value integer not null) 
 `;
 
 /**
- * What only the committed database has: stored chunks with their reference counts, and the head.
+ * What only the committed database has: stored chunks with their reference counts, the content of
+ * those whose scheme is `inline`, and the head.
  */
 export const COMMITTED_SCHEMA = `
 create table if not exists chunk (
   id blob primary key, length integer not null, scheme text not null, refs integer not null
 ) strict, without rowid;
+create table if not exists inline (chunk blob primary key, content blob not null) strict;
 create table if not exists head (
   id integer primary key check (id = 1),
   epoch integer not null, incarnation integer not null, seq integer not null, record blob not null,

@@ -192,6 +192,8 @@ export class MetaState {
       case 'extents':
         return this.extents.replace(op.ino, op.ranges);
       case 'chunk':
+      case 'inline':
+      case 'sweep':
         return; // Chunks are the committed database's business.
     }
   }
