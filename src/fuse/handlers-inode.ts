@@ -44,7 +44,7 @@ export function inodeHandlers({ vfs, request, replies, cache }: HandlerDeps): Ha
         vfs.accessed(request.ino);
       },
     ],
-    [OPCODES.STATFS, () => replies.answer(request, vfs.statfs(), statFs)],
+    [OPCODES.STATFS, () => replies.answer(request, vfs.statfs(request.ino), statFs)],
     [
       OPCODES.BATCH_FORGET,
       () => {

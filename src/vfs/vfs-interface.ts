@@ -267,7 +267,8 @@ export interface Vfs {
   /** Calls `sink` for each entry behind `cookie` (0: from the start, with "." and ".."). */
   readdir(ino: Ino, cookie: number, sink: EntrySink): Done;
   readdirplus(ino: Ino, cookie: number, sink: EntryPlusSink): Done;
-  statfs(): Reply<StatFs>;
+  /** The file system that `ino` is on. */
+  statfs(ino: Ino): Reply<StatFs>;
   /**
    * flags: XATTR_CREATE 1, XATTR_REPLACE 2; `killSgid` as the kernel wants it with an access ACL.
    */
