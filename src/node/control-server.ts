@@ -84,18 +84,13 @@ export class ControlServer {
   }
 
   async #commit(say: Say): Promise<{ epoch: number }> {
-    const { committer, readOnly } = this.#options.volume;
-    if (readOnly && !committer.isClean) {
-      const state =
-        'the volume is mounted read-only, and its cache has changes of an earlier mount';
-      throw new DfsError('BAD_ARGUMENT', `Cannot commit: ${state}; mount it without --read-only`);
-    }
+    const { volume } = this.#options;
     const timer = setInterval(
-      () => say({ progress: committer.status.running ?? null }),
+      () => say({ progress: volume.committer.status.running ?? null }),
       PROGRESS_MS,
     );
     try {
-      return { epoch: await committer.commit() };
+      return { epoch: await volume.commit() };
     } finally {
       clearInterval(timer);
     }

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DfsError } from '../base/errors.ts';
 import { lockExclusive } from '../base/os/mod.ts';
@@ -72,4 +72,9 @@ export function lockHome(home: string): number {
     'BUSY',
     `Cannot use ${home}: it is mounted or in use by another command; see "dfsctl status ${home}"`,
   );
+}
+
+/** Removes what a mount left for the process that would take it over; who has the lock begins anew. */
+export function forgetMount({ session, opens, failure }: HomePaths): void {
+  for (const path of [session, opens, failure]) rmSync(path, { force: true });
 }

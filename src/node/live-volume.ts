@@ -22,6 +22,11 @@ export interface LiveVolumeOptions {
   config: Config;
   mode: 'weak' | 'strong';
   readOnly: boolean;
+  /**
+   * A kernel sends the requests, as it does unless told otherwise: it may be lent cache files, and
+   * another process may take over.
+   */
+  servesKernel?: boolean;
   /** Whether the mount wants access times at this moment. */
   updatesAtime: () => boolean;
   log: Log;
@@ -48,6 +53,7 @@ export class LiveVolume {
   /** Nothing can be asked of it any more. */
   isClosed = false;
   readonly #capacity: Capacity;
+  readonly #cpuWait: CpuWait;
   #report: VolumeReport;
   #timer: NodeJS.Timeout;
 
@@ -59,10 +65,12 @@ export class LiveVolume {
     firstEpoch: Epoch;
     report: VolumeReport;
     pauses: Pauses;
+    cpuWait: CpuWait;
   }) {
     const { options, meta, cache, store, firstEpoch, report, pauses } = parts;
     const { timed } = pauses;
     this.pauses = pauses;
+    this.#cpuWait = parts.cpuWait;
     const { log, config, mode, readOnly } = options;
     this.mode = mode;
     this.readOnly = readOnly;
@@ -92,7 +100,7 @@ export class LiveVolume {
       cache,
       readOnly,
       updatesAtime: options.updatesAtime,
-      opensPath: homePaths(options.home).opens,
+      ...(options.servesKernel !== false ? { opensPath: homePaths(options.home).opens } : {}),
       log,
       timed,
       durability: {
@@ -110,11 +118,10 @@ export class LiveVolume {
   static async open(options: LiveVolumeOptions): Promise<LiveVolume> {
     const { home, config, readOnly, log, onDeath } = options;
     const storeOf = options.storeOf ?? ((wanted) => new StoreClient(wanted));
-    const paths = homePaths(home);
-    // Store and cache call each other; neither does before both are open.
     const cpuWait = new CpuWait();
     const pauses = new Pauses(log, () => cpuWait.totalMs());
-    const late: { cache?: FileCache; volume?: LiveVolume } = {};
+    // Store and cache call each other; neither does before both are open.
+    const late: LateParts = {};
     const store = storeOf({
       home,
       volumeUuid: config.volumeUuid,
@@ -130,43 +137,17 @@ export class LiveVolume {
       },
       onDeath,
     });
-    const head = await store.open();
-    requireMeta(home);
-    const meta = new LiveMeta(paths.meta);
-    if (meta.committedEpoch > head.epoch) {
-      const state = `HOME is at epoch ${meta.committedEpoch}, its disks end at ${head.epoch}`;
-      throw new DfsError('CORRUPT', `Cannot open ${home}: ${state}; are these its disks?`);
+    try {
+      const opened = await openParts({ home, config, store, pauses, log }, late);
+      late.volume = new LiveVolume({ options, ...opened, store, pauses, cpuWait });
+      return late.volume;
+    } catch (error) {
+      late.cache?.close();
+      await late.meta?.close();
+      await store.close();
+      cpuWait.close();
+      throw error;
     }
-    if (meta.committedEpoch < head.epoch || meta.lastSeq < head.seq) {
-      log('info', 'taking over an epoch from the disks', { epoch: head.epoch });
-      meta.rebase(paths.committed, head);
-    }
-    const cache = new FileCache({
-      folder: paths.cache,
-      meta,
-      limitBytes: config.cacheBytes,
-      fetch: (request) => store.fetch(request),
-      relieve: async () => {
-        await late.volume?.committer.commit();
-      },
-      timed: pauses.timed,
-    });
-    cache.open(head.nextEpoch, { keepClean: isSameBoot(home) });
-    // Only now: who dies before has not removed all that a power cut made untrustworthy.
-    noteBoot(home);
-    const report = await store.report();
-    late.cache = cache;
-    const volume = new LiveVolume({
-      options,
-      meta,
-      cache,
-      store,
-      firstEpoch: head.nextEpoch,
-      report,
-      pauses,
-    });
-    late.volume = volume;
-    return volume;
   }
 
   /** What is known of the committed side; at most some seconds old. */
@@ -185,6 +166,15 @@ export class LiveVolume {
     return this.receipts.of(ino);
   }
 
+  /** Commits everything up to now: the epoch that has it. */
+  async commit(): Promise<Epoch> {
+    if (this.readOnly && !this.committer.isClean) {
+      const state = 'the volume is opened read-only, and its cache has changes of before';
+      throw new DfsError('BAD_ARGUMENT', `Cannot commit: ${state}; mount it without --read-only`);
+    }
+    return this.committer.commit();
+  }
+
   /**
    * Ends background work, commits if asked to, and closes everything. Throws when the last commit
    * failed.
@@ -200,8 +190,52 @@ export class LiveVolume {
       await this.meta.wal.syncAll();
       await this.meta.close();
       await this.store.close();
+      this.#cpuWait.close();
     }
   }
+}
+
+/** What opening a volume has come to. */
+interface LateParts {
+  meta?: LiveMeta;
+  cache?: FileCache;
+  volume?: LiveVolume;
+}
+
+/** Opens the live side of a volume on its committed side. */
+async function openParts(
+  options: { home: string; config: Config; store: VolumeStore; pauses: Pauses; log: Log },
+  late: LateParts,
+): Promise<{ meta: LiveMeta; cache: FileCache; firstEpoch: Epoch; report: VolumeReport }> {
+  const { home, config, store, pauses, log } = options;
+  const paths = homePaths(home);
+  const head = await store.open();
+  requireMeta(home);
+  const meta = new LiveMeta(paths.meta);
+  late.meta = meta;
+  if (meta.committedEpoch > head.epoch) {
+    const state = `HOME is at epoch ${meta.committedEpoch}, its disks end at ${head.epoch}`;
+    throw new DfsError('CORRUPT', `Cannot open ${home}: ${state}; are these its disks?`);
+  }
+  if (meta.committedEpoch < head.epoch || meta.lastSeq < head.seq) {
+    log('info', 'taking over an epoch from the disks', { epoch: head.epoch });
+    meta.rebase(paths.committed, head);
+  }
+  const cache = new FileCache({
+    folder: paths.cache,
+    meta,
+    limitBytes: config.cacheBytes,
+    fetch: (request) => store.fetch(request),
+    relieve: async () => {
+      await late.volume?.committer.commit();
+    },
+    timed: pauses.timed,
+  });
+  late.cache = cache;
+  cache.open(head.nextEpoch, { keepClean: isSameBoot(home) });
+  // Only now: who dies before has not removed all that a power cut made untrustworthy.
+  noteBoot(home);
+  return { meta, cache, firstEpoch: head.nextEpoch, report: await store.report() };
 }
 
 /** Whether the machine has run without a break since a process last took up HOME. */

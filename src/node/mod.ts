@@ -6,7 +6,7 @@
 export type { CacheDropReport } from './cache-drop.ts';
 export { type Config, writeConfig } from './config.ts';
 export type { FsckProgress, FsckReport } from './fsck.ts';
-export { homePaths, lockHome, requireConfig } from './home.ts';
+export { forgetMount, homePaths, lockHome, requireConfig } from './home.ts';
 export { checkInitSizes, type InitRequest, initVolume } from './init.ts';
 export { LiveVolume, type LiveVolumeOptions } from './live-volume.ts';
 export { LocalStore } from './local-store.ts';
@@ -19,5 +19,5 @@ export { packError, unpackError } from './rpc.ts';
 export type { SchemeChoice } from './scheme-choice.ts';
 export { socketAddress } from './socket-path.ts';
 export type { CacheFigures, CommitFigures, StatsReport } from './stats.ts';
-export type { StatusReport } from './status.ts';
+export { liveStatus, type StatusReport } from './status.ts';
 export { type DiskReport, survivesWords } from './volume-report.ts';

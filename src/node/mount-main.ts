@@ -2,11 +2,11 @@
  * The supervisor of one mount: locks HOME, mounts, and keeps a daemon serving until the mount is
  * gone.
  */
-import { readFileSync, rmSync, writeSync } from 'node:fs';
+import { readFileSync, writeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { createLog } from '../base/log.ts';
 import { type MountFlags, mountDevice, runSupervisor } from '../fuse/mod.ts';
-import { homePaths, lockHome } from './home.ts';
+import { forgetMount, homePaths, lockHome } from './home.ts';
 import { type PackedError, packError, unpackError } from './rpc.ts';
 
 /** What a mount is asked to be; the first argument of this program and of the daemon, as JSON. */
@@ -51,9 +51,7 @@ function daemonEnvironment(): NodeJS.ProcessEnv {
 
 async function main(): Promise<number> {
   const lock = lockHome(request.home);
-  rmSync(paths.session, { force: true });
-  rmSync(paths.opens, { force: true });
-  rmSync(paths.failure, { force: true });
+  forgetMount(paths);
   const fd = await mountDevice({
     mountPoint: request.mountPoint,
     source: request.home,

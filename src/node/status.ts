@@ -40,7 +40,7 @@ export interface StatusReport {
 /** The status of a volume that is mounted. */
 export async function liveStatus(
   volume: LiveVolume,
-  place: { home: string; mountPoint: string },
+  place: { home: string; mountPoint: string | undefined },
 ): Promise<StatusReport> {
   const report = await volume.refresh();
   const { cache, meta, committer } = volume;

@@ -43,6 +43,7 @@ export class StoreClient implements VolumeStore {
   readonly #worker: Worker;
   readonly #rpc: Rpc;
   #closing = false;
+  #isDead = false;
   #onFsckProgress: (progress: FsckProgress) => void = () => undefined;
 
   constructor(options: StoreClientOptions) {
@@ -56,6 +57,7 @@ export class StoreClient implements VolumeStore {
       fsckProgress: (progress: FsckProgress) => this.#onFsckProgress(progress),
     });
     const died = (error: unknown): void => {
+      this.#isDead = true;
       this.#rpc.close(new DfsError('CLOSED', "Cannot go on: the store's thread has ended"));
       if (!this.#closing) onDeath(error);
     };
@@ -104,7 +106,10 @@ export class StoreClient implements VolumeStore {
 
   async close(): Promise<void> {
     this.#closing = true;
-    await this.#rpc.call('close', undefined);
-    await this.#worker.terminate();
+    try {
+      if (!this.#isDead) await this.#rpc.call('close', undefined);
+    } finally {
+      await this.#worker.terminate();
+    }
   }
 }

@@ -17,6 +17,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['src/vfs'],
   ['src/fuse'],
   ['src/node'],
+  ['src/api'],
   ['tools'],
 ];
 
