@@ -10,7 +10,7 @@ import { metricsText } from './metrics.ts';
 import { packError } from './rpc.ts';
 import { socketAddress } from './socket-path.ts';
 import { liveStats } from './stats.ts';
-import { liveStatus } from './status.ts';
+import { liveStatus, modeOf } from './status.ts';
 
 export interface ControlOptions {
   socket: string;
@@ -58,6 +58,7 @@ export class ControlServer {
           volume.meta.state.extents.overlapping(inoOf(query), 0, Number.MAX_SAFE_INTEGER),
         ),
       }),
+      'GET /mode': (query) => modeOf(volume, inoOf(query)),
       'POST /commit': (_query, say) => this.#commit(say),
       'POST /cache/drop': (query) =>
         dropFromCache(inoOf(query), {

@@ -1,3 +1,6 @@
+import { DfsError } from '../base/errors.ts';
+import type { Ino } from '../base/ids.ts';
+import type { ModeOrigin } from '../vfs/mod.ts';
 import type { Config } from './config.ts';
 import type { LiveVolume } from './live-volume.ts';
 import type { DiskReport, VolumeReport } from './volume-report.ts';
@@ -16,6 +19,8 @@ export interface StatusReport {
   survives: string;
   /** What fsync means here, in words. */
   fsyncMeans: string;
+  /** How many folders and files have a mode of their own; of a mounted volume. */
+  marked?: { strong: number; weak: number };
   health: 'healthy' | 'degraded' | 'failing';
   problems: string[];
   capacityBytes: number;
@@ -37,6 +42,18 @@ export interface StatusReport {
   disks: DiskReport[];
 }
 
+/** What fsync of an inode waits for, and why: {@link Modes.explain}. */
+export type ModeReport = ModeOrigin;
+
+/** The mode of an inode; NOT_FOUND when there is none. */
+export function modeOf(volume: LiveVolume, ino: Ino): ModeReport {
+  const inode = volume.meta.inode(ino);
+  if (inode === undefined) {
+    throw new DfsError('NOT_FOUND', `Cannot tell the mode of inode ${ino}: there is none`);
+  }
+  return volume.fileSystem.modes.explain(inode);
+}
+
 /** The status of a volume that is mounted. */
 export async function liveStatus(
   volume: LiveVolume,
@@ -52,6 +69,7 @@ export async function liveStatus(
     mode: volume.mode,
     readOnly: volume.readOnly,
     fsyncMeans: fsyncWords(volume.mode, report),
+    marked: volume.fileSystem.modes.counts,
     health: failure !== undefined ? 'failing' : report.problems.length > 0 ? 'degraded' : 'healthy',
     problems:
       failure === undefined

@@ -66,6 +66,7 @@ export interface FileSystemOptions {
  */
 export class FileSystem implements Vfs {
   readonly opens: Opens;
+  readonly modes: Modes;
   readonly #options: FileSystemOptions;
   readonly #meta: LiveMeta;
   readonly #cache: FileCache;
@@ -76,19 +77,18 @@ export class FileSystem implements Vfs {
   readonly #attributes: Attributes;
   readonly #content: Content;
   readonly #xattrs: Xattrs;
-  readonly #modes: Modes;
   readonly #waits: Waits;
 
   constructor(options: FileSystemOptions) {
     this.#options = options;
     this.#meta = options.meta;
     this.#cache = options.cache;
-    this.#modes = new Modes({ meta: options.meta, ofMount: options.durability.mode });
+    this.modes = new Modes({ meta: options.meta, ofMount: options.durability.mode });
     this.#orphans = new Orphans({
       meta: options.meta,
       dropData: (ino) => {
         this.opens.forget(ino);
-        this.#modes.forget(ino);
+        this.modes.forget(ino);
         options.cache.drop(ino);
       },
       timed: options.timed ?? untimed,
@@ -96,6 +96,7 @@ export class FileSystem implements Vfs {
     this.#changes = new Changes(options);
     const { meta, cache, capacity, readOnly } = options;
     const changes = this.#changes;
+    const modes = this.modes;
     const updates = options.updatesAtime ?? ((): boolean => true);
     this.#accessTimes = new AccessTimes({ meta, updates: () => !readOnly && updates() });
     this.#attributes = new Attributes({ meta, cache, changes });
@@ -103,11 +104,10 @@ export class FileSystem implements Vfs {
       meta,
       changes,
       orphans: this.#orphans,
-      modes: this.#modes,
+      modes,
       attr: (inode) => this.#attributes.of(inode),
     });
     this.#content = new Content({ meta, cache, changes, capacity, readOnly });
-    const modes = this.#modes;
     this.opens = new Opens({ ...options, accessTimes: this.#accessTimes, modes });
     this.#waits = new Waits({ ...options, changes, modes });
     const receipt = (ino: Ino) => options.durability.receipt(ino);

@@ -4,7 +4,7 @@
  */
 export type { FileSystemOptions } from './file-system.ts';
 export { FileSystem } from './file-system.ts';
-export type { Mode } from './modes.ts';
+export type { Mode, ModeOrigin } from './modes.ts';
 export { MODE_XATTR } from './modes.ts';
 export type {
   Attr,

@@ -11,6 +11,18 @@ const FOLDERS_MAX = 65_536;
 /** strong: fsync, close and the like return when committed; weak: when the cache device has it. */
 export type Mode = 'weak' | 'strong';
 
+/** The mode of an inode, and why it has it. */
+export interface ModeOrigin {
+  mode: Mode;
+  /**
+   * A mark of its own, one on a folder above, what the mount was asked for, or its several names,
+   * of which one may be in a strong folder.
+   */
+  origin: 'own' | 'folder' | 'mount' | 'names';
+  /** The marked folder. */
+  folder?: Ino;
+}
+
 /** The mode that a value of {@link MODE_XATTR} stands for; undefined if for none. */
 export function parseMode(value: Buffer): Mode | undefined {
   const text = value.toString('latin1');
@@ -77,6 +89,27 @@ export class Modes {
     if (this.#folders.size + way.length > FOLDERS_MAX) this.#folders.clear();
     for (const ino of way) this.#folders.set(ino, mode);
     return mode;
+  }
+
+  /** Why `inode` is what it is. */
+  explain(inode: Inode): ModeOrigin {
+    const mode = this.#of(inode);
+    if (this.#marks.has(inode.ino)) return { mode, origin: 'own' };
+    const folder = folderOf(inode);
+    if (folder === undefined) {
+      return { mode, origin: mode === this.#ofMount ? 'mount' : 'names' };
+    }
+    for (let at = folder; ; ) {
+      if (this.#marks.has(at)) return { mode, origin: 'folder', folder: at };
+      const above = this.#meta.inode(at)?.parent ?? at;
+      if (above === at) return { mode, origin: 'mount' };
+      at = above;
+    }
+  }
+
+  /** How many inodes are marked. */
+  get counts(): Record<Mode, number> {
+    return { strong: this.#strongMarks, weak: this.#marks.size - this.#strongMarks };
   }
 
   /** The attribute of `ino` was set, or removed. */

@@ -5,6 +5,7 @@ import { registerCommit } from './commit.ts';
 import { registerDiskmap } from './diskmap.ts';
 import { registerFsck } from './fsck.ts';
 import { registerInit } from './init.ts';
+import { registerMode } from './mode.ts';
 import { registerMount } from './mount.ts';
 import { registerRecover } from './recover.ts';
 import { registerStats } from './stats.ts';
@@ -27,6 +28,7 @@ export function createProgram(): Command {
     registerStatus,
     registerStats,
     registerCommit,
+    registerMode,
     registerDiskmap,
     registerCache,
     registerRecover,

@@ -59,7 +59,7 @@ export function statusLines(report: StatusReport, style: Style): string[] {
         ['health', healthWords(report.health, style)],
         ['state', place],
         ['scheme', `${report.scheme}: ${report.survives}`],
-        ['durability', report.fsyncMeans],
+        ['durability', durabilityWords(report)],
         ['capacity', capacityWords(report)],
         ['stored', storedWords(report)],
         ['waiting', waitingWords(report)],
@@ -71,6 +71,17 @@ export function statusLines(report: StatusReport, style: Style): string[] {
     ...report.problems.map((problem) => `  ${style.warn('!')} ${problem}`),
     ...diskTable(report.disks, style).map((line) => `  ${line}`),
   ];
+}
+
+/** What fsync means, and where it means something else. */
+function durabilityWords({ fsyncMeans, marked }: StatusReport): string {
+  const places = (['strong', 'weak'] as const)
+    .filter((mode) => (marked?.[mode] ?? 0) > 0)
+    .map(
+      (mode) =>
+        `${mode} in ${formatCount(marked?.[mode] ?? 0, 'folder or file', 'folders and files')}`,
+    );
+  return [fsyncMeans, ...places].join('; ');
 }
 
 function healthWords(health: StatusReport['health'], style: Style): string {

@@ -34,6 +34,8 @@ export interface Libc {
   lseek: (fd: number, offset: number, whence: number) => number;
   flock: (fd: number, operation: number) => number;
   syncfs: ((fd: number) => number) & AsyncCallable;
+  setxattr: (path: string, name: string, value: Buffer, bytes: number, flags: number) => number;
+  removexattr: (path: string, name: string) => number;
   socketpair: (domain: number, type: number, protocol: number, pair: Buffer) => number;
   /** `message` as messageHeader() has it. */
   recvmsg: (fd: number, message: object, flags: number) => number;
@@ -67,6 +69,8 @@ function bind(): Libc {
     lseek: declare('int64_t lseek64(int, int64_t, int)'),
     flock: declare('int flock(int, int)'),
     syncfs: declare('int syncfs(int)'),
+    setxattr: declare('int setxattr(const char*, const char*, void*, size_t, int)'),
+    removexattr: declare('int removexattr(const char*, const char*)'),
     socketpair: declare('int socketpair(int, int, int, void*)'),
     recvmsg: library.func('recvmsg', 'intptr_t', ['int', message, 'int']),
   };

@@ -1,7 +1,7 @@
 /**
  * What Node does not offer of Linux, and the only code that calls the C library: mounting, waiting
  * for a descriptor, being handed one, raw reads and writes, reads that do not wait, ioctl, holes in
- * files, locks, leases, syncing a file system, and the list of mounts.
+ * files, locks, leases, extended attributes, syncing a file system, and the list of mounts.
  */
 import * as posix from './constants.ts';
 
@@ -28,4 +28,5 @@ export { receiveDescriptor, socketPair } from './passed-descriptor.ts';
 export { PollWaiter } from './poll.ts';
 export { ResidentReader } from './resident-read.ts';
 export { allocate, punchHole, seekData, seekHole } from './sparse.ts';
+export { removeXattr, setXattr } from './xattr.ts';
 export { posix };
