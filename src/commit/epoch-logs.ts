@@ -61,8 +61,7 @@ export class EpochLogs {
     await Promise.all(
       this.healthy.map(async ([id, log]) => {
         try {
-          await log.append(record);
-          await log.sync();
+          await log.appendSynced(record);
           done.add(id);
         } catch (error) {
           this.fail(id, error);

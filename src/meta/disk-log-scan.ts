@@ -9,6 +9,7 @@ import {
 } from './epoch-record-format.ts';
 import { decodeEpochRecordHeader } from './epoch-record-reader.ts';
 
+const ZEROS: Buffer = Buffer.alloc(WINDOW_BYTES);
 const MAGIC: Buffer = Buffer.from(EPOCH_RECORD.magic, 'latin1');
 
 /** How much of a record's body a scan looks at: gives it, only verifies it, or passes over it. */
@@ -42,7 +43,7 @@ export interface ScanOptions {
 /**
  * Everything in one log file, in order. After damage the next record is looked for by its magic,
  * and must be of a later epoch than the last one: file content in a damaged body may hold an old
- * log, and that must not come back to life. Throws NEWER_FORMAT and FOREIGN for intact records of
+ * log, and that must not come back to life. Zeros up to the end are nothing. Throws NEWER_FORMAT and FOREIGN for intact records of
  * that kind.
  */
 export async function* scanLogFile(
@@ -53,7 +54,10 @@ export async function* scanLogFile(
   for (let offset = 0; offset < window.sizeBytes; ) {
     const item = await scanOne(options, offset);
     if (item.header === undefined) {
-      item.bytes = (await findHeader(options, offset + 1, lastEpoch)) - offset;
+      const next = await findHeader(options, offset + 1, lastEpoch);
+      // Room for records to come: see DiskLog.
+      if (next === window.sizeBytes && (await isZero(window, offset))) return;
+      item.bytes = next - offset;
     } else {
       lastEpoch = item.header.epoch;
     }
@@ -98,6 +102,16 @@ async function scanOne(
     }
   }
   return { kind: 'record', offset, bytes: recordBytes, header, body };
+}
+
+/** Whether nothing but zeros stands behind `from`. */
+async function isZero(window: LogWindow, from: number): Promise<boolean> {
+  for (let offset = from; offset < window.sizeBytes; ) {
+    const bytes = await window.view(offset, WINDOW_BYTES);
+    if (!bytes.equals(ZEROS.subarray(0, bytes.length))) return false;
+    offset += bytes.length;
+  }
+  return true;
 }
 
 /** Where the next header of a later epoch of this volume stands; the end of the file if nowhere. */

@@ -1,4 +1,4 @@
-import { mkdtemp, open, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { blake3 } from '@napi-rs/blake-hash';
@@ -149,6 +149,45 @@ describe('sync', () => {
     expect(log.syncCount).toBe(3);
   });
 
+  test('a small record takes one synced write once there is room, and the room goes at the end', async () => {
+    const log = await openLog();
+    const make = recordMaker();
+    await log.appendSynced(make(1));
+    expect(log.syncCount).toBe(2);
+    await expect.poll(async () => (await stat(firstFile())).size).toBeGreaterThanOrEqual(MIB);
+    const { size } = await stat(firstFile());
+    for (let epoch = 2; epoch < 10; epoch++) await log.appendSynced(make(epoch));
+    expect(log.syncCount).toBe(10);
+    expect((await stat(firstFile())).size).toBe(size);
+    expect((await readAll(log)).epochs).toHaveLength(9);
+    await log.close();
+    expect((await stat(firstFile())).size).toBeLessThan(4096);
+    expect((await readAll(await openLog())).epochs).toHaveLength(9);
+  });
+
+  test('a record cut anywhere over room is a tail, and those before it stay', async () => {
+    const log = await openLog();
+    const make = recordMaker();
+    await log.appendSynced(make(1));
+    await expect.poll(async () => (await stat(firstFile())).size).toBeGreaterThan(MIB);
+    await log.appendSynced(make(2));
+    const bytes = await readFile(firstFile());
+    const last = make(3);
+    const end = 2 * last.length;
+    await log.close();
+    for (let length = 1; length < last.length; length += 7) {
+      const torn = Buffer.from(bytes);
+      last.copy(torn, end, 0, length);
+      await writeFile(firstFile(), torn);
+      const again = await openLog();
+      expect(again.head()?.epoch).toBe(2);
+      expect(again.tail?.offset).toBe(end);
+      await again.appendSynced(last);
+      expect((await readAll(again)).epochs).toEqual([1, 2, 3]);
+      await again.close();
+    }
+  });
+
   test('what a killed process left readable is synced before it counts', async () => {
     await filled(2);
     expect((await openLog()).syncCount).toBe(2);
@@ -262,12 +301,21 @@ describe('damage', () => {
     }
   });
 
-  test('zeros that a crash left behind the last record are a tail', async () => {
+  test('zeros behind the last record are room, and what stands behind them is a tail', async () => {
     const offsets = await filled(2);
-    await truncate(firstFile(), (offsets[2] ?? 0) + 3 * MIB);
+    const end = offsets[2] ?? 0;
+    await truncate(firstFile(), end + 3 * MIB);
     const log = await openLog();
-    expect(log.tail).toMatchObject({ offset: offsets[2], bytes: 3 * MIB });
+    expect(log.tail).toBeUndefined();
     expect(log.head()?.epoch).toBe(2);
+    expect((await readAll(log)).damage).toEqual([]);
+    await log.appendSynced(recordMaker()(3));
+    await log.close();
+    await truncate(firstFile(), end + 3 * MIB);
+    await flip(firstFile(), end + 2 * MIB);
+    const again = await openLog();
+    expect(again.head()?.epoch).toBe(3);
+    expect(again.tail?.bytes).toBeGreaterThan(2 * MIB);
   });
 
   test("a later version's record is never cut off, wherever it stands", async () => {

@@ -1,8 +1,10 @@
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { assert, DfsError } from '../base/errors.ts';
 import type { Epoch } from '../base/ids.ts';
+import { KIB } from '../base/limits.ts';
 import { ioError, syncFolder } from '../base/publish.ts';
+import { DiskLogFile } from './disk-log-file.ts';
 import { type LogFile, listLogFiles, logFileAt, removeLogFiles } from './disk-log-files.ts';
 import {
   findCut,
@@ -17,14 +19,16 @@ import { decodeEpochRecordHeader } from './epoch-record-reader.ts';
 // Invariants:
 //  1. Records stand in the files in the order of their epochs, and the files in the order of their
 //     names; only the last file is ever written, only at its end.
-//  2. `#sizeBytes` is the end of the last complete record of the last file; nothing behind it is
-//     read.
+//  2. The end of the open file is that of the last complete record of the last file; behind it are
+//     zeros, if anything.
 //  3. After a failed write or sync the object is poisoned: nobody knows what the kernel kept, so
 //     nothing is written or synced through it again. Only a full disk is forgiven, once the half
 //     record is cut off again.
 //  4. One operation at a time: a sync that finds nothing to do has still waited for those before
 //     it.
 
+/** Room is made for records up to this size. */
+const ROOM_FOR_BYTES_MAX = 64 * KIB;
 /** Operations that may wait for their turn; a commit has one append and one sync at a time. */
 const OPERATIONS_MAX = 256;
 
@@ -43,11 +47,9 @@ export class DiskLog {
   readonly #volumeTag: Buffer;
   readonly #readOnly: boolean;
   #files: LogFile[] = [];
-  #handle: FileHandle | undefined;
-  #sizeBytes = 0;
+  #file: DiskLogFile | undefined;
   #head: EpochRecordHeader | undefined;
   #tail: LogDamage | undefined;
-  #dirty = false;
   #folderDirty = false;
   #syncCount = 0;
   #poison: unknown;
@@ -81,7 +83,7 @@ export class DiskLog {
     return log;
   }
 
-  /** fdatasync and fsync calls so far. */
+  /** Syncs that somebody waited for: fdatasync, fsync, writes with O_DSYNC. */
   get syncCount(): number {
     return this.#syncCount;
   }
@@ -99,35 +101,78 @@ export class DiskLog {
   /** Appends one record; it is durable after the next {@link sync}. Epochs must increase. */
   append(record: Buffer): Promise<void> {
     return this.#enqueue('append to', async () => {
-      const header = decodeEpochRecordHeader(record);
-      const length = EPOCH_RECORD.headerBytes + header.bodyBytes;
-      assert(record.length === length, `a record of ${record.length} bytes instead of ${length}`);
-      assert(header.volumeTag.equals(this.#volumeTag), 'a record of another volume');
-      const last = this.#head?.epoch ?? -1;
-      assert(header.epoch > last, `epoch ${header.epoch} after epoch ${last}`);
-      const current = this.#files.at(-1);
-      // An empty file that awaits another epoch would keep a name that is not true.
-      const misnamed = this.#sizeBytes === 0 && current?.firstEpoch !== header.epoch;
-      if (current === undefined || misnamed) await this.#createFile(header.epoch);
-      await this.#write(record);
-      this.#head = header;
+      await this.#append(record, (file) => file.append(record));
     });
+  }
+
+  /** As append() and sync() together; for a small record one call of the system, mostly. */
+  appendSynced(record: Buffer): Promise<void> {
+    return this.#enqueue('append to', async () => {
+      let synced = false;
+      await this.#append(record, async (file) => {
+        synced = !this.#folderDirty && (await file.appendSynced(record));
+        if (synced) this.#syncCount++;
+        else await file.append(record);
+      });
+      if (!synced) await this.#sync();
+      const isSmall = record.length <= ROOM_FOR_BYTES_MAX;
+      // Behind the answer, for those to come.
+      if (isSmall && this.#file?.isRoomLow === true) setImmediate(() => this.#makeRoom());
+    });
+  }
+
+  async #append(record: Buffer, write: (file: DiskLogFile) => Promise<void>): Promise<void> {
+    const header = decodeEpochRecordHeader(record);
+    const length = EPOCH_RECORD.headerBytes + header.bodyBytes;
+    assert(record.length === length, `a record of ${record.length} bytes instead of ${length}`);
+    assert(header.volumeTag.equals(this.#volumeTag), 'a record of another volume');
+    const last = this.#head?.epoch ?? -1;
+    assert(header.epoch > last, `epoch ${header.epoch} after epoch ${last}`);
+    const current = this.#files.at(-1);
+    // An empty file that awaits another epoch would keep a name that is not true.
+    const misnamed = this.#sizeBytes === 0 && current?.firstEpoch !== header.epoch;
+    if (current === undefined || misnamed) await this.#createFile(header.epoch);
+    assert(this.#file !== undefined, 'the log has a file');
+    try {
+      await write(this.#file);
+    } catch (cause) {
+      const error = ioError('Cannot write a record', cause);
+      if (error.code !== 'NO_SPACE') throw error;
+      await this.#file.takeBack();
+      this.#forgiven = error;
+      throw error;
+    }
+    this.#head = header;
+  }
+
+  /** Room for small records to come: to write over zeros changes no metadata of the disk. */
+  #makeRoom(): void {
+    this.#enqueue('make room in', async () => {
+      await this.#file?.makeRoom();
+    }).catch(() => undefined); // Whatever it is, the next append says it.
+  }
+
+  get #sizeBytes(): number {
+    return this.#file?.sizeBytes ?? 0;
   }
 
   /** Returns when everything appended so far is on the platter. */
   sync(): Promise<void> {
-    return this.#enqueue('sync', async () => {
-      if (this.#dirty) {
-        this.#syncCount++;
-        await this.#handle?.datasync();
-        this.#dirty = false;
-      }
-      if (this.#folderDirty) {
-        this.#syncCount++;
-        await syncFolder(this.folder);
-        this.#folderDirty = false;
-      }
-    });
+    return this.#enqueue('sync', () => this.#sync());
+  }
+
+  async #sync(): Promise<void> {
+    await this.#syncFile();
+    if (!this.#folderDirty) return;
+    this.#syncCount++;
+    await syncFolder(this.folder);
+    this.#folderDirty = false;
+  }
+
+  async #syncFile(): Promise<void> {
+    if (this.#file?.isSynced !== false) return;
+    this.#syncCount++;
+    await this.#file.sync();
   }
 
   /**
@@ -137,11 +182,7 @@ export class DiskLog {
   startNewFile(epoch: Epoch): Promise<void> {
     return this.#enqueue('start a file of', async () => {
       if (epoch <= (this.#head?.epoch ?? -1)) return;
-      if (this.#dirty) {
-        this.#syncCount++;
-        await this.#handle?.datasync();
-        this.#dirty = false;
-      }
+      await this.#syncFile();
       await this.#createFile(epoch);
     });
   }
@@ -173,8 +214,7 @@ export class DiskLog {
     return this.#enqueue('truncate', async () => {
       const cut = await findCut({ files: this.#files, volumeTag: this.#volumeTag, last });
       if (cut === undefined) return 0;
-      await this.#handle?.close();
-      this.#handle = undefined;
+      await this.#closeFile();
       const kept = this.#files.slice(0, cut.fileIndex + (cut.offset > 0 ? 1 : 0));
       const removed = this.#files.slice(kept.length);
       // From the end, so that a crash in between leaves a log that only ends later.
@@ -183,7 +223,6 @@ export class DiskLog {
       this.#files = kept;
       const file = kept.at(-1);
       if (cut.offset > 0 && file !== undefined) await this.#cut(file, cut.offset);
-      this.#dirty = false;
       this.#folderDirty = false;
       await this.#load();
       return cut.records;
@@ -211,8 +250,13 @@ export class DiskLog {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#queue;
-    await this.#handle?.close();
-    this.#handle = undefined;
+    await this.#closeFile();
+  }
+
+  async #closeFile(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.close({ cut: this.#poison === undefined });
   }
 
   /** Finds the last good record, cuts what is behind it, and opens the last file for writing. */
@@ -220,16 +264,15 @@ export class DiskLog {
     this.#files = await listLogFiles(this.folder);
     const { head, endBytes, tail } = await inspectTail(this.#files, this.#volumeTag);
     this.#head = head;
-    this.#sizeBytes = endBytes;
     const file = this.#files.at(-1);
     if (this.#readOnly || file === undefined) return tail;
     if (tail !== undefined) await this.#cut(file, endBytes);
     try {
-      this.#handle = await open(file.path, 'r+');
+      this.#file = await DiskLogFile.open(file.path, endBytes);
       // A process killed before its sync leaves records that are readable and may yet vanish: what
       // is called the head from now on has to be on the platter.
       this.#syncCount += 2;
-      await this.#handle.datasync();
+      await this.#file.sync();
       await syncFolder(this.folder);
     } catch (error) {
       throw ioError(`Cannot open ${file.path}`, error);
@@ -256,35 +299,15 @@ export class DiskLog {
     const file = logFileAt(this.folder, epoch);
     const current = this.#files.at(-1);
     if (current?.firstEpoch === epoch && this.#sizeBytes === 0) return;
-    await this.#handle?.close();
-    this.#handle = undefined;
-    if (current !== undefined && this.#sizeBytes === 0) {
+    const isEmpty = this.#sizeBytes === 0;
+    await this.#closeFile();
+    if (current !== undefined && isEmpty) {
       await removeLogFiles([current]);
       this.#files.pop();
     }
-    this.#handle = await open(file.path, 'wx');
+    this.#file = await DiskLogFile.create(file.path);
     this.#files.push(file);
-    this.#sizeBytes = 0;
     this.#folderDirty = true;
-  }
-
-  async #write(record: Buffer): Promise<void> {
-    assert(this.#handle !== undefined, 'the log has a file');
-    this.#dirty = true;
-    try {
-      for (let done = 0; done < record.length; ) {
-        const left = record.length - done;
-        const at = this.#sizeBytes + done;
-        done += (await this.#handle.write(record, done, left, at)).bytesWritten;
-      }
-    } catch (cause) {
-      const error = ioError('Cannot write a record', cause);
-      if (error.code !== 'NO_SPACE') throw error;
-      await this.#handle.truncate(this.#sizeBytes);
-      this.#forgiven = error;
-      throw error;
-    }
-    this.#sizeBytes += record.length;
   }
 
   /** Invariants 3 and 4. */

@@ -221,7 +221,7 @@ describe('a disk', () => {
     const rig = await rigOf();
     const log = rig.volume.disks[1]?.log;
     if (log === undefined) throw new Error('there is a log');
-    vi.spyOn(log, 'append').mockRejectedValue(new DfsError('IO', 'Cannot write: EIO'));
+    vi.spyOn(log, 'appendSynced').mockRejectedValue(new DfsError('IO', 'Cannot write: EIO'));
     await rig.file('a', ONE);
     expect(await rig.committer.commit()).toBe(1);
     const [, second] = rig.volume.disks;
@@ -236,7 +236,7 @@ describe('a disk', () => {
     const rig = await rigOf();
     for (const disk of rig.volume.disks.slice(1)) {
       if (disk.log === undefined) throw new Error('there is a log');
-      vi.spyOn(disk.log, 'append').mockRejectedValue(new DfsError('IO', 'Cannot write: EIO'));
+      vi.spyOn(disk.log, 'appendSynced').mockRejectedValue(new DfsError('IO', 'Cannot write: EIO'));
     }
     await rig.file('a', ONE);
     await expect(rig.committer.commit()).rejects.toThrow('1 of 2 disks took its record');
@@ -254,7 +254,7 @@ describe('a disk', () => {
     // Epoch 2 of this life is on the first disk alone, and on no disk whole.
     for (const disk of rig.volume.disks.slice(1)) {
       if (disk.log === undefined) throw new Error('there is a log');
-      vi.spyOn(disk.log, 'append').mockRejectedValue(new DfsError('IO', 'Cannot write: EIO'));
+      vi.spyOn(disk.log, 'appendSynced').mockRejectedValue(new DfsError('IO', 'Cannot write: EIO'));
     }
     await rig.file('b', TWO);
     await expect(rig.committer.commit()).rejects.toThrow('1 of 2');
