@@ -13,11 +13,17 @@ const HOLD_PROGRAM = resolve(import.meta.dirname, '../../dist/test/programs/hold
 const HELD_LOOKS = 15;
 
 /** Killed, it closes its file by its end. */
-const WRITE = `import os, sys
+const WRITE = `import fcntl, os, sys
 path, how = sys.argv[1:]
 file = os.open(path, os.O_CREAT | os.O_WRONLY)
 os.write(file, b"data")
-{"fsync": os.fsync, "close": os.close, "kill": lambda _: os.kill(os.getpid(), 9)}[how](file)`;
+{
+    "fsync": os.fsync,
+    "close": os.close,
+    "kill": lambda _: os.kill(os.getpid(), 9),
+    "ioctl": lambda _: fcntl.ioctl(file, 0x8008DF01, bytes(8)),
+    "xattr": lambda _: os.setxattr(file, "user.dfs.commit", b""),
+}[how](file)`;
 
 interface Ended {
   code: number | null;
@@ -178,6 +184,15 @@ describe.skipIf(!canMount)('a caller that is ended while it waits', () => {
     expect(await ended).toEqual({ code: null, signal: 'SIGKILL' });
     await held.release();
     for (const how of ['fsync', 'close', 'kill']) await held.run(`test $(cat $1/${how}) = data`);
+  }, 60_000);
+
+  test('dies at once in fcommit, by ioctl and by attribute', async () => {
+    held = await Held.mounted('weak');
+    const write = (how: string): string[] => ['-c', WRITE, held?.path(how) ?? '', how];
+    await held.endsBy('SIGTERM', 'python3', ...write('ioctl'));
+    await held.endsBy('SIGKILL', 'python3', ...write('xattr'));
+    await held.release();
+    for (const how of ['ioctl', 'xattr']) await held.run(`test $(cat $1/${how}) = data`);
   }, 60_000);
 
   test('leaves nothing behind when it renames or lists', async () => {

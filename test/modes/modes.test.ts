@@ -7,10 +7,9 @@ import { canMount, TestVolume } from '../harness/volume.ts';
 
 const LASTING = join(import.meta.dirname, 'lasting.py');
 /** What returns only when it is committed, in a strong folder. */
-const STRONG = [
-  ...['fsync', 'fdatasync', 'o_sync', 'o_dsync', 'direct', 'rwf_dsync', 'msync', 'close'],
-  ...['folder', 'rename'],
-];
+const STRONG = 'fsync fdatasync o_sync o_dsync direct rwf_dsync msync close folder rename'.split(
+  ' ',
+);
 /** What does so everywhere. */
 const FCOMMIT = ['ioctl', 'ioctl_folder', 'xattr'];
 const THREADS = 24;

@@ -315,7 +315,7 @@ describe('a request sent again to a new process', () => {
     const rig = new Rig();
     const file = rig.touch(ROOT_INO, 'file');
     const folder = rig.mkdir(ROOT_INO, 'folder');
-    rig.fs.setxattr(rig.by(), file, xattr(name('user.a'), name('1'), 0));
+    expect(rig.fs.setxattr(rig.by(), file, xattr(name('user.a'), name('1'), 0))).toBe(0);
     const context = rig.by();
     const first = replyOf(await call(rig.fs, context, { file, folder }));
     const before = stateOf(rig, file);
@@ -329,7 +329,7 @@ describe('a request sent again to a new process', () => {
     const rig = new Rig();
     const file = rig.touch(ROOT_INO, 'file');
     const folder = rig.mkdir(ROOT_INO, 'folder');
-    rig.fs.setxattr(rig.by(), file, xattr(name('user.a'), name('1'), 0));
+    expect(rig.fs.setxattr(rig.by(), file, xattr(name('user.a'), name('1'), 0))).toBe(0);
     await rig.takeOver();
     const before = stateOf(rig, file);
     const reply = await call(rig.fs, { ...rig.by(), resent: true }, { file, folder });

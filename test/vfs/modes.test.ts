@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { EINVAL, EPERM } from '../../src/base/errno.ts';
 import { type Ino, ROOT_INO } from '../../src/base/ids.ts';
 import { MODE_XATTR, type Mode } from '../../src/vfs/mod.ts';
-import { Rig } from './rig.ts';
+import { gate } from '../cache/fixture.ts';
+import { attr, Rig } from './rig.ts';
 
 const NAME = Buffer.from(MODE_XATTR);
 const O_WRONLY = 1;
@@ -61,7 +62,7 @@ describe('the mode of a folder', () => {
     expect(mark(rig, folder, 'strong', 7)).toBe(-EPERM);
     expect(mark(rig, folder, 'strong')).toBe(0);
     expect(rig.fs.removexattr(rig.by(7), folder, NAME)).toBe(-EPERM);
-    rig.fs.setattr(rig.by(), folder, { uid: 7 });
+    attr(rig.fs.setattr(rig.by(), folder, { uid: 7 }));
     expect(mark(rig, folder, 'weak', 7)).toBe(0);
     expect(rig.fs.getxattr(folder, NAME)).toEqual(name('weak'));
     expect(rig.fs.removexattr(rig.by(7), folder, NAME)).toBe(0);
@@ -117,6 +118,32 @@ describe('a file with several names', () => {
     mark(rig, file, 'weak');
     rig.fs.link(rig.by(), file, here, name('file'));
     expect(await isStrong(rig, file)).toBe(false);
+  });
+});
+
+describe('a write to what was opened with O_SYNC', () => {
+  const DIRECT = 2;
+
+  test('is synced by us where the kernel does not: beside mappings of the cache file', async () => {
+    const rig = new Rig({ mode: 'strong' });
+    const file = rig.touch(ROOT_INO, 'file');
+    const write = (handle: number): unknown =>
+      rig.fs.writeSync(rig.by(), file, 0, name('xy'), { killSuidGid: false, handle });
+    expect(write(0)).toBe(2);
+    expect(rig.commits).toBe(0);
+    expect(await write(DIRECT)).toBe(2);
+    expect(rig.commits).toBe(1);
+  });
+
+  test('that is called off while it waits for the commit has happened', async () => {
+    const rig = new Rig({ mode: 'strong' });
+    const file = rig.touch(ROOT_INO, 'file');
+    rig.beforeCommit = gate().opened; // And stays shut.
+    const context = rig.by();
+    const how = { killSuidGid: false, handle: DIRECT };
+    const written = rig.fs.writeSync(context, file, 0, name('xy'), how);
+    rig.fs.cancel(context.unique);
+    expect(await written).toBe(2);
   });
 });
 

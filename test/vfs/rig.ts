@@ -16,6 +16,8 @@ export class Rig {
   readonly cacheRig: CacheRig = new CacheRig();
   fs: FileSystem;
   commits = 0;
+  /** What a commit waits for before it begins. */
+  beforeCommit: Promise<void> = Promise.resolve();
   #unique = 0;
   readonly #options: RigOptions;
 
@@ -35,7 +37,7 @@ export class Rig {
         mode: this.#options.mode ?? 'weak',
         commit: () => {
           this.commits++;
-          return this.cacheRig.commit();
+          return this.beforeCommit.then(() => this.cacheRig.commit());
         },
         receipt: (ino) => `receipt of ${ino}`,
       },
