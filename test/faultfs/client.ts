@@ -9,8 +9,10 @@ import type { FaultRule } from './faults.ts';
 import type { Command, FlipOptions, Flipped, ServerOptions } from './messages.ts';
 import type { DeviceCounts, LoggedOperation, Mark } from './operation-log.ts';
 
-const PROGRAM = resolve(import.meta.dirname, '../../dist/test/programs/faultfs-main.js');
-const REAPER = resolve(import.meta.dirname, '../programs/reaper.py');
+/** The folder of this file's source: the compiled one, in dist, uses the same programs. */
+const SOURCE = import.meta.dirname.replace(/\/dist\/test\/faultfs$/, '/test/faultfs');
+const PROGRAM = resolve(SOURCE, '../../dist/test/programs/faultfs-main.js');
+const REAPER = resolve(SOURCE, '../programs/reaper.py');
 const GIB = 2 ** 30;
 
 export interface FaultFsOptions {
