@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, realpathSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { CrashState } from './crash-state.ts';
 import type { CutPolicy, NameModel } from './cut.ts';
@@ -9,10 +9,11 @@ import type { FaultRule } from './faults.ts';
 import type { Command, FlipOptions, Flipped, ServerOptions } from './messages.ts';
 import type { DeviceCounts, LoggedOperation, Mark } from './operation-log.ts';
 
-/** The folder of this file's source: the compiled one, in dist, uses the same programs. */
-const SOURCE = import.meta.dirname.replace(/\/dist\/test\/faultfs$/, '/test/faultfs');
-const PROGRAM = resolve(SOURCE, '../../dist/test/programs/faultfs-main.js');
-const REAPER = resolve(SOURCE, '../programs/reaper.py');
+/** The repository, from its sources as from what is built in dist. */
+const HERE: string = resolve(import.meta.dirname, '../..');
+const ROOT: string = basename(HERE) === 'dist' ? dirname(HERE) : HERE;
+const PROGRAM: string = join(ROOT, 'dist/test/programs/faultfs-main.js');
+const REAPER: string = join(ROOT, 'test/programs/reaper.py');
 const GIB = 2 ** 30;
 
 export interface FaultFsOptions {

@@ -103,7 +103,6 @@ export class FaultVfs implements Vfs {
       if (change.sizeBytes !== undefined) {
         const result = this.#tree.resize(node, change.sizeBytes);
         if (result < 0) return result;
-        this.#count(node).writes++;
       }
       this.#setAttributes(node, change);
       return node.attr;

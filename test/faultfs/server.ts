@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline';
 import type { Log } from '../../src/base/log.ts';
 import { FuseServer, mountFuse, openDevice, unmountOwn } from '../../src/fuse/mod.ts';
+import { isAlive } from '../harness/processes.ts';
 import { writeCrashState } from './crash-state.ts';
 import { DeviceTree } from './device-tree.ts';
 import { FaultVfs } from './fault-vfs.ts';
@@ -8,6 +9,9 @@ import { Faults } from './faults.ts';
 import { flipBits } from './flip.ts';
 import type { Command, ServerOptions } from './messages.ts';
 import { OperationLog } from './operation-log.ts';
+
+/** How often to look whether the test still runs. */
+const PARENT_CHECK_MS = 300;
 
 /** The rig's process: serves the mount, and its test over standard input and output. */
 export class FaultServer {
@@ -32,6 +36,11 @@ export class FaultServer {
     const lines = createInterface(process.stdin);
     lines.on('line', (line) => void this.#answer(line));
     lines.once('close', () => void this.#leave());
+    // A test that is killed while a call of its own hangs here keeps its pipes open.
+    const parent = process.ppid;
+    setInterval(() => {
+      if (process.ppid !== parent || !isAlive(parent)) void this.#leave();
+    }, PARENT_CHECK_MS).unref();
     const running = this.#server.run();
     process.stdout.write(`${JSON.stringify({ ready: process.pid })}\n`);
     await running;

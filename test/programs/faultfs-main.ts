@@ -9,7 +9,7 @@ import { createLog } from '../../src/base/log.ts';
 import type { ServerOptions } from '../faultfs/messages.ts';
 import { FaultServer } from '../faultfs/server.ts';
 
-const log = createLog((line) => writeSync(2, line), 'warn');
+const log = createLog((line) => writeSync(2, line), 'error');
 const options = JSON.parse(process.argv[3] ?? '') as ServerOptions;
 // A terminal's Ctrl-C ends the test; the end of the test ends this.
 process.on('SIGINT', () => undefined);
