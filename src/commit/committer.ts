@@ -1,12 +1,13 @@
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { DfsError, InvariantError, messageOf } from '../base/errors.ts';
 import { CHUNK_ID_BYTES, type ChunkId, type Epoch, type Ino } from '../base/ids.ts';
-import { MIB } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
 import { type Timed, untimed } from '../base/pauses.ts';
 import type { Erased, ExtentRange, FileExtents, LiveMeta } from '../meta/mod.ts';
 import { Checkpoints } from './checkpoints.ts';
+import { type CommitProgress, ProgressCount } from './commit-progress.ts';
 import type { CutSource, FrozenFile } from './cut-source.ts';
+import { type DeadlineFigures, Schedule, type Waiting } from './schedule.ts';
 import { addExtent, batchesOf, type Segment, segmentsOf } from './segments.ts';
 import { inTurns, ROWS_A_TURN, slicesOf } from './slices.ts';
 import { joinSmallExtents } from './small-extents.ts';
@@ -30,23 +31,21 @@ export interface CommitterOptions {
   meta: LiveMeta;
   cache: CutSource & {
     readonly dirtyBytes: number;
+    readonly frozenBytes: number;
     rewrite(ino: Ino, start: number, end: number): void;
+    /** So much may be uncommitted; of the cut `bytesDone` are stored. */
+    pace?(limit: { bytesMax: number; bytesDone: number }): void;
   };
   backend: CommitBackend;
   firstEpoch: Epoch;
-  /** How long dirty data waits for a commit at most, while commits succeed. */
+  /** How long dirty data waits until a commit begins at most, while commits succeed. */
   intervalMs: number;
+  /** How long a change may wait until it is committed. */
+  deadlineMs?: number;
   /** Dirty bytes that start a commit at once. */
   dirtyBytesMax: number;
   log: Log;
   timed?: Timed;
-}
-
-/** How far the running commit is; bytes count the cut's dirty blocks. */
-export interface CommitProgress {
-  epoch: Epoch;
-  bytesDone: number;
-  bytesTotal: number;
 }
 
 export interface CommitStatus {
@@ -75,11 +74,10 @@ export interface CommitTotals {
 const BATCHES_IN_FLIGHT = 3;
 /** Rows that go in larger numbers: some 0.5 us each. */
 const OLD_ROWS_A_TURN = 2000;
-const PENDING_OPS_MAX = 50_000;
-/** A quarter of what fits into an epoch record. */
-const PENDING_BYTES_MAX: number = 64 * MIB;
 const CHECK_MS = 200;
 const RETRY_MS = 1000;
+/** How long a change may wait for its commit, unless somebody says so. */
+export const DEADLINE_MS = 30_000;
 
 /**
  * Decides when to commit and drives one commit at a time.
@@ -99,6 +97,7 @@ export class Committer {
   readonly #options: CommitterOptions;
   readonly #timed: Timed;
   readonly #checkpoints: Checkpoints;
+  readonly #schedule: Schedule;
   readonly #totals: CommitTotals = {
     commits: 0,
     failures: 0,
@@ -109,11 +108,9 @@ export class Committer {
   };
   #nextEpoch: Epoch;
   #running: Promise<void> | undefined;
-  #progress: CommitProgress | undefined;
+  #count: ProgressCount | undefined;
   #waiters: { resolve: (epoch: Epoch) => void; reject: (error: unknown) => void }[] = [];
   #timer: NodeJS.Timeout | undefined;
-  #firstPendingMs: number | undefined;
-  #retryAtMs = 0;
   #committedAtMs: number | undefined;
   #failure: string | undefined;
   #closing = false;
@@ -123,7 +120,8 @@ export class Committer {
     this.#options = options;
     this.#timed = options.timed ?? untimed;
     this.#nextEpoch = options.firstEpoch;
-    const { meta, backend, log } = options;
+    const { meta, backend, log, intervalMs, deadlineMs = DEADLINE_MS, dirtyBytesMax } = options;
+    this.#schedule = new Schedule({ intervalMs, deadlineMs, dirtyBytesMax });
     const copy = (): Promise<number> => backend.checkpoint();
     this.#checkpoints = new Checkpoints({ meta, copy, timed: this.#timed, log });
   }
@@ -140,11 +138,25 @@ export class Committer {
 
   get status(): CommitStatus {
     return {
-      running: this.#progress,
+      running: this.#count?.progress,
       committedEpoch: this.#options.meta.committedEpoch,
       committedAtMs: this.#committedAtMs,
       failure: this.#failure,
     };
+  }
+
+  /** How long changes wait for a commit, and may. */
+  get deadline(): DeadlineFigures {
+    this.#schedule.look(this.#waiting);
+    return this.#schedule.figures;
+  }
+
+  get #waiting(): Waiting {
+    const { meta, cache } = this.#options;
+    const { pendingOps, pendingBytes } = meta;
+    // While a commit runs, operations of its cut are pending as well; bytes count from the cut on.
+    const ops = this.#count === undefined ? pendingOps : Math.min(1, pendingBytes);
+    return { dirtyBytes: cache.dirtyBytes, ops, opBytes: pendingBytes };
   }
 
   get isClean(): boolean {
@@ -154,21 +166,14 @@ export class Committer {
 
   #tick(): void {
     this.#checkpoints.check();
-    const { meta, cache, intervalMs, dirtyBytesMax } = this.#options;
     this.#noteMapped();
-    if (meta.pendingOps === 0 && cache.dirtyBytes === 0) {
-      this.#firstPendingMs = undefined;
-      return;
-    }
-    const now = Date.now();
-    this.#firstPendingMs ??= now;
-    if (now < this.#retryAtMs) return;
-    const due =
-      now - this.#firstPendingMs >= intervalMs ||
-      cache.dirtyBytes >= dirtyBytesMax ||
-      meta.pendingOps >= PENDING_OPS_MAX ||
-      meta.pendingBytes >= PENDING_BYTES_MAX;
-    if (due) void this.#run();
+    if (this.#schedule.look(this.#waiting)) void this.#run();
+    this.#pace();
+  }
+
+  #pace(): void {
+    const { bytesDone = 0 } = this.#count?.progress ?? {};
+    this.#options.cache.pace?.({ bytesMax: this.#schedule.backlogBytesMax(bytesDone), bytesDone });
   }
 
   /** A full device does not take the marks: they are tried again at the next look. */
@@ -217,11 +222,12 @@ export class Committer {
       if (error instanceof InvariantError) throw error;
       this.#failure = messageOf(error);
       this.#totals.failures++;
-      this.#retryAtMs = Date.now() + RETRY_MS;
+      this.#schedule.failed();
       this.#options.log('error', 'commit failed', { message: this.#failure });
       for (const waiter of waiters) waiter.reject(error);
     } finally {
-      this.#progress = undefined;
+      this.#count = undefined;
+      this.#pace();
     }
   }
 
@@ -245,10 +251,13 @@ export class Committer {
     });
     this.#totals.lastCutMs = performance.now() - cutMs;
     this.#nextEpoch = (epoch + 1) as Epoch;
-    this.#firstPendingMs = undefined;
+    this.#schedule.cut(cache.frozenBytes);
+    const count = new ProgressCount(epoch);
+    this.#count = count;
     let files: FileExtents[];
     try {
-      files = await this.#store(epoch);
+      files = await this.#store(count);
+      count.published();
       await allOf([backend.publish({ epoch, seq, cutTimeMs }), meta.wal.syncAll()]);
       await this.#follow({ epoch, seq, files, erased });
     } catch (error) {
@@ -257,12 +266,13 @@ export class Committer {
       throw error;
     }
     await inTurns(this.#timed, 'thaw', () => cache.published(ROWS_A_TURN));
+    this.#schedule.committed();
     this.#committedAtMs = cutTimeMs;
     await joinSmallExtents({ meta, cache, timed: this.#timed }, files);
     const totals = this.#totals;
     totals.commits++;
     totals.files += files.length;
-    totals.bytes += this.#progress?.bytesTotal ?? 0;
+    totals.bytes += count.progress.bytesTotal;
     totals.lastMs = performance.now() - startedMs;
     log('debug', 'committed', {
       epoch,
@@ -290,15 +300,13 @@ export class Committer {
   }
 
   /** Stores all dirty ranges; what stands at their offsets afterwards, by file. */
-  async #store(epoch: Epoch): Promise<FileExtents[]> {
-    const progress = { epoch, bytesDone: 0, bytesTotal: 0 };
-    this.#progress = progress;
+  async #store(count: ProgressCount): Promise<FileExtents[]> {
     const frozen: FrozenFile[] = [];
     await inTurns(this.#timed, 'freeze', () => {
       const some = this.#options.cache.frozen(ROWS_A_TURN);
       for (const file of some) {
         frozen.push(file);
-        for (const { start, end } of file.ranges) progress.bytesTotal += end - start;
+        count.found(file);
       }
       return some.length > 0;
     });
@@ -308,7 +316,7 @@ export class Committer {
       for (const batch of batches) {
         const ids = await this.#options.backend.store(batch);
         collect(byIno, batch, ids);
-        for (const segment of batch) progress.bytesDone += segment.lengthBytes;
+        count.stored(batch);
       }
     };
     await allOf(Array.from({ length: BATCHES_IN_FLIGHT }, worker));

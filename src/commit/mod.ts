@@ -4,9 +4,11 @@
  * an interface of its own. The committed side of the volume, with its disks, lives here as well.
  */
 export type { ReadRange } from './capture-reader.ts';
-export type { CommitBackend, CommitProgress, CommitStatus, CommitTotals } from './committer.ts';
-export { Committer } from './committer.ts';
+export type { CommitProgress } from './commit-progress.ts';
+export type { CommitBackend, CommitStatus, CommitTotals } from './committer.ts';
+export { Committer, DEADLINE_MS } from './committer.ts';
 export type { CapturedRange, CutSource, FrozenFile } from './cut-source.ts';
+export type { DeadlineFigures } from './schedule.ts';
 export type { Segment } from './segments.ts';
 export type { FetchOrder, VolumeHead } from './volume.ts';
 export { Volume } from './volume.ts';
