@@ -10,6 +10,7 @@ import type { Timed } from '../base/pauses.ts';
 import { syncData } from '../base/sync-data.ts';
 import type { CapturedRange, CutSource, FrozenFile } from '../commit/mod.ts';
 import { blocksOf, type Inode, type LiveMeta } from '../meta/mod.ts';
+import { Backlog } from './backlog.ts';
 import { CacheFiles, FREED_AT_ONCE_BYTES_MAX } from './cache-files.ts';
 import type { CachedFile } from './cached-file.ts';
 import { Cut } from './cut.ts';
@@ -61,6 +62,8 @@ export class FileCache implements CutSource {
   readonly #cancels = new Cancels();
   /** Where files have data and where not; erases ranges. */
   readonly holes: Holes;
+  /** Who writes faster than commits are. */
+  readonly backlog: Backlog;
   /** Lends cache files to the kernel. */
   readonly lending: Lending;
   #openEpoch = 1 as Epoch;
@@ -75,6 +78,7 @@ export class FileCache implements CutSource {
     const files = this.#files;
     this.#reader = new Reader({ files, fetcher: this.#fetcher, meta, resident });
     this.#cut = new Cut(files);
+    this.backlog = new Backlog(() => files.dirtyBytes + this.#cut.frozenBytes);
     const markDirty = (file: CachedFile): void => this.#markDirty(file);
     this.lending = new Lending({ files, meta, limitBytes, markDirty });
     const noteMapped = (file: CachedFile): void => this.lending.noteFile(file);
@@ -134,7 +138,8 @@ export class FileCache implements CutSource {
   /** Writes all of `data` at `offset`: the count or a negative errno. `unique`: see cancelWrite(). */
   write(inode: Inode, offset: number, data: Buffer, unique?: number): number | Promise<number> {
     const file = this.#files.load(inode);
-    const waiting = this.#readyToWrite(file, offset, data.length);
+    const { backlog } = this;
+    const waiting = backlog.isOver ? backlog.wait() : this.#readyToWrite(file, offset, data.length);
     if (waiting === undefined) return this.#writeNow(file, offset, data);
     return this.#writeLater(file.ino, offset, Buffer.from(data), { waiting, unique });
   }
@@ -298,6 +303,10 @@ export class FileCache implements CutSource {
   /** Inodes that have a cache file. */
   cachedInodes(): Iterable<Ino> {
     return this.#files.layout.inodes();
+  }
+
+  pace(limit: { bytesMax: number; bytesDone: number }): void {
+    this.backlog.pace(limit);
   }
 
   /** fdatasync of the cache file: undefined when there is nothing to sync. */
