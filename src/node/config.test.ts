@@ -5,7 +5,8 @@ import { blake3 } from '@napi-rs/blake-hash';
 import { describe, expect, test } from 'vitest';
 import { type Config, decodeConfig, encodeConfig, readConfig, writeConfig } from './config.ts';
 
-const GOLDEN = new URL('../../test/golden/config-v1.txt', import.meta.url);
+const GOLDEN_1 = new URL('../../test/golden/config-v1.txt', import.meta.url);
+const GOLDEN = new URL('../../test/golden/config-v2.txt', import.meta.url);
 
 const config: Config = {
   volumeUuid: '00112233-4455-6677-8899-aabbccddeeff',
@@ -13,6 +14,7 @@ const config: Config = {
   bucketBytes: 64 * 1024 ** 3,
   cacheBytes: 10 * 1024 ** 3,
   commitIntervalMs: 5000,
+  commitDeadlineMs: 30_000,
   mode: 'weak',
   createdMs: 1_700_000_000_123,
   disks: [
@@ -39,7 +41,11 @@ describe('config', () => {
     }
   });
 
-  test('the golden config of version 1 is read, and written to the byte', async () => {
+  test('the golden config of version 1 is read, with the deadline that was', async () => {
+    expect(decodeConfig(await readFile(GOLDEN_1), 'config')).toEqual(config);
+  });
+
+  test('the golden config of version 2 is read, and written to the byte', async () => {
     const golden = await readFile(GOLDEN);
     expect(decodeConfig(golden, 'config')).toEqual(config);
     expect(encodeConfig(config)).toBe(golden.toString());
@@ -59,8 +65,8 @@ describe('config', () => {
   });
 
   test('a later version says so even when it has other fields', () => {
-    const bytes = sealed('{"format":"dfs-config","version":2,"more":true}\n');
-    expect(() => decodeConfig(bytes, 'config')).toThrow(/version 2, this software reads up to 1/);
+    const bytes = sealed('{"format":"dfs-config","version":3,"more":true}\n');
+    expect(() => decodeConfig(bytes, 'config')).toThrow(/version 3, this software reads up to 2/);
   });
 
   test.each([
@@ -69,6 +75,7 @@ describe('config', () => {
     ['bucketBytes', -1],
     ['cacheBytes', '10'],
     ['commitIntervalMs', 1.5],
+    ['commitDeadlineMs', 0],
     ['mode', 'fast'],
     ['disks', []],
     ['disks', [{ id: 0, path: '/a' }]],
@@ -85,8 +92,13 @@ describe('config', () => {
   ])('a bad value of %s is neither written nor read: %j', (name, value) => {
     const bad = { ...config, [name]: value };
     expect(() => encodeConfig(bad)).toThrow(/Cannot/);
-    const json = JSON.stringify({ format: 'dfs-config', version: 1, ...bad });
+    const json = JSON.stringify({ format: 'dfs-config', version: 2, ...bad });
     expect(() => decodeConfig(sealed(`${json}\n`), 'config')).toThrow(/Cannot read config/);
+  });
+
+  test('a version has the fields of its time', () => {
+    const json = JSON.stringify({ format: 'dfs-config', version: 1, ...config });
+    expect(() => decodeConfig(sealed(`${json}\n`), 'config')).toThrow(/has no field/);
   });
 
   test('intact text of another kind is refused', () => {

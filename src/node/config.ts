@@ -4,13 +4,15 @@ import { blake3 } from '@napi-rs/blake-hash';
 import { DfsError } from '../base/errors.ts';
 import { ioError, publishFile } from '../base/publish.ts';
 import { parseScheme } from '../chunk/mod.ts';
+import { DEADLINE_MS } from '../commit/mod.ts';
 
 // HOME/config is text: a JSON object of some lines, then one line `blake3 <64 hex digits>` over
 // every byte before it. A person can read it; a change by hand, a cut or a flipped bit is noticed.
 // The checksum line is the same in every version.
 
 const FORMAT = 'dfs-config';
-const VERSION = 1;
+/** Version 1 had no deadline. */
+const VERSION = 2;
 const CHECKSUM_LINE = /^blake3 ([0-9a-f]{64})\n$/;
 const CHECKSUM_LINE_BYTES = 'blake3 '.length + 64 + 1;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -33,6 +35,8 @@ export interface Config {
   cacheBytes: number;
   /** Longest time between two commits while something is dirty. */
   commitIntervalMs: number;
+  /** How long a change may wait until it is committed, while all is well. */
+  commitDeadlineMs: number;
   /** What fsync waits for unless the mount says otherwise. */
   mode: 'weak' | 'strong';
   createdMs: number;
@@ -42,10 +46,12 @@ export interface Config {
 /** The text of HOME/config. */
 export function encodeConfig(config: Config): string {
   checkConfig(config);
-  const { volumeUuid, scheme, bucketBytes, cacheBytes, commitIntervalMs, mode, createdMs } = config;
+  const { volumeUuid, scheme, bucketBytes, cacheBytes } = config;
+  const { commitIntervalMs, commitDeadlineMs, mode, createdMs } = config;
   const disks = config.disks.map(({ id, path }) => ({ id, path }));
-  const facts = { volumeUuid, scheme, bucketBytes, cacheBytes, commitIntervalMs, mode, createdMs };
-  const json = JSON.stringify({ format: FORMAT, version: VERSION, ...facts, disks }, null, 2);
+  const sizes = { volumeUuid, scheme, bucketBytes, cacheBytes };
+  const facts = { ...sizes, commitIntervalMs, commitDeadlineMs, mode, createdMs, disks };
+  const json = JSON.stringify({ format: FORMAT, version: VERSION, ...facts }, null, 2);
   return `${json}\n${checksumLine(Buffer.from(`${json}\n`))}`;
 }
 
@@ -64,8 +70,14 @@ export function decodeConfig(bytes: Buffer, path: string): Config {
     const state = `it has version ${value.version}, this software reads up to ${VERSION}`;
     throw new DfsError('NEWER_FORMAT', `Cannot read ${path}: ${state}`);
   }
-  if (value.version !== VERSION) throw damaged(path, 'its version does not exist');
-  const { format: _format, version: _version, ...config } = value;
+  if (value.version !== 1 && value.version !== VERSION) {
+    throw damaged(path, 'its version does not exist');
+  }
+  const { format: _format, version, ...fields } = value;
+  const added = { commitDeadlineMs: DEADLINE_MS };
+  const tooNew = version === 1 && Object.keys(added).find((name) => name in fields);
+  if (tooNew) throw damaged(path, `version 1 has no field ${tooNew}`);
+  const config = version === 1 ? { ...fields, ...added } : fields;
   try {
     checkConfig(config);
   } catch (error) {
@@ -125,10 +137,13 @@ const FIELDS: ReadonlySet<string> = new Set([
   'bucketBytes',
   'cacheBytes',
   'commitIntervalMs',
+  'commitDeadlineMs',
   'mode',
   'createdMs',
   'disks',
 ] satisfies (keyof Config)[]);
+
+const INTEGERS = ['bucketBytes', 'cacheBytes', 'commitIntervalMs', 'commitDeadlineMs', 'createdMs'];
 
 /** Throws BAD_ARGUMENT unless the value is a config, with no field more or less. */
 function checkConfig(value: object): asserts value is Config {
@@ -142,9 +157,7 @@ function checkConfig(value: object): asserts value is Config {
   if (typeof scheme !== 'string') throw refuse('scheme');
   parseScheme(scheme);
   if (mode !== 'weak' && mode !== 'strong') throw refuse('mode');
-  for (const name of ['bucketBytes', 'cacheBytes', 'commitIntervalMs', 'createdMs']) {
-    if (!isPositiveInteger(config[name])) throw refuse(name);
-  }
+  for (const name of INTEGERS) if (!isPositiveInteger(config[name])) throw refuse(name);
   checkDisks(config.disks);
 }
 

@@ -5,6 +5,7 @@ import type { Ino } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import type { OperationCount } from '../fuse/mod.ts';
 import { dropFromCache } from './cache-drop.ts';
+import { CommitWait } from './commit-wait.ts';
 import type { LiveVolume } from './live-volume.ts';
 import { metricsText } from './metrics.ts';
 import { packError } from './rpc.ts';
@@ -86,10 +87,8 @@ export class ControlServer {
 
   async #commit(say: Say): Promise<{ epoch: number }> {
     const { volume } = this.#options;
-    const timer = setInterval(
-      () => say({ progress: volume.committer.status.running ?? null }),
-      PROGRESS_MS,
-    );
+    const wait = new CommitWait(volume);
+    const timer = setInterval(() => say({ progress: wait.progress ?? null }), PROGRESS_MS);
     try {
       return { epoch: await volume.commit() };
     } finally {

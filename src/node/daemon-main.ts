@@ -47,7 +47,9 @@ process.on('disconnect', () => log('warn', 'the supervisor is gone'));
 
 async function openVolume(): Promise<LiveVolume> {
   try {
-    const config = await requireConfig(request.home);
+    const known = await requireConfig(request.home);
+    const { deadlineMs: commitDeadlineMs = known.commitDeadlineMs } = request;
+    const config = { ...known, commitDeadlineMs };
     const { home, mode = config.mode, readOnly } = request;
     const watch = new MountWatch(request.mountPoint);
     // A mount that was made read-only, or without access times, later on is taken as such.

@@ -6,7 +6,7 @@ import type { DiskId, Epoch } from '../base/ids.ts';
 import { GIB, MIB } from '../base/limits.ts';
 import { publishFile } from '../base/publish.ts';
 import { formatScheme } from '../chunk/mod.ts';
-import { diskPaths } from '../commit/mod.ts';
+import { DEADLINE_MS, diskPaths } from '../commit/mod.ts';
 import { createDiskMap, type DiskMap, encodeDiskMap, volumeTag } from '../diskmap/mod.ts';
 import {
   CommittedMeta,
@@ -27,6 +27,8 @@ export interface InitRequest {
   scheme: string;
   bucketBytes: number;
   cacheBytes: number;
+  /** How long a change may wait until it is committed; 30 s by default. */
+  deadlineMs?: number;
 }
 
 const COMMIT_INTERVAL_MS = 5000;
@@ -65,6 +67,7 @@ export async function initVolume(
     bucketBytes: request.bucketBytes,
     cacheBytes: request.cacheBytes,
     commitIntervalMs: COMMIT_INTERVAL_MS,
+    commitDeadlineMs: request.deadlineMs ?? DEADLINE_MS,
     mode: 'weak',
     createdMs: Date.now(),
     disks: disks.map((path, index) => ({ id: index + 1, path })),

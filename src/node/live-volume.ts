@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { assert, DfsError } from '../base/errors.ts';
 import type { DiskId, Epoch, Ino } from '../base/ids.ts';
 import { GIB } from '../base/limits.ts';
@@ -38,6 +39,9 @@ export interface LiveVolumeOptions {
 
 const REPORT_MS = 5000;
 const DIRTY_BYTES_MAX: number = GIB / 4;
+const RELIEF_TRIES = 3;
+const RELIEF_PAUSE_MS = 500;
+const RELIEF_FINAL: ReadonlySet<string> = new Set(['NO_SPACE', 'CLOSED', 'INVARIANT']);
 
 /** A volume that is being served: everything of one node, wired together. */
 export class LiveVolume {
@@ -84,6 +88,7 @@ export class LiveVolume {
       backend: store,
       firstEpoch,
       intervalMs: config.commitIntervalMs,
+      deadlineMs: config.commitDeadlineMs,
       dirtyBytesMax: Math.min(DIRTY_BYTES_MAX, Math.floor(config.cacheBytes / 4)),
       log,
       timed,
@@ -195,6 +200,23 @@ export class LiveVolume {
   }
 }
 
+/**
+ * Commits for a writer for whom there is no room. What disks that fail did not take, others may
+ * take the next time; that all are full is not for another try.
+ */
+async function relieve(volume: LiveVolume | undefined): Promise<void> {
+  for (let tries = 1; volume !== undefined; tries++) {
+    try {
+      await volume.committer.commit();
+      return;
+    } catch (error) {
+      const isFinal = error instanceof DfsError && RELIEF_FINAL.has(error.code);
+      if (isFinal || !(error instanceof DfsError) || tries === RELIEF_TRIES) throw error;
+    }
+    await pause(RELIEF_PAUSE_MS * tries);
+  }
+}
+
 /** What opening a volume has come to. */
 interface LateParts {
   meta?: LiveMeta;
@@ -226,9 +248,7 @@ async function openParts(
     meta,
     limitBytes: config.cacheBytes,
     fetch: (request) => store.fetch(request),
-    relieve: async () => {
-      await late.volume?.committer.commit();
-    },
+    relieve: () => relieve(late.volume),
     timed: pauses.timed,
   });
   late.cache = cache;

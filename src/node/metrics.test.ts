@@ -47,6 +47,15 @@ const STATS: StatsReport = {
     epoch: 2,
     waitingOps: 4,
     waitingBytes: 6,
+    isFailing: true,
+    deadline: {
+      deadlineMs: 30_000,
+      oldestMs: 31_500,
+      isMissed: true,
+      misses: 2,
+      lastMissedAtMs: 1_700_000_000_000,
+    },
+    waitingWriters: 3,
   },
 };
 
@@ -59,6 +68,11 @@ test('metricsText() is the text format of Prometheus, line by line', () => {
   for (const line of lines) expect(line).toMatch(line.startsWith('#') ? /^# (HELP|TYPE) / : sample);
   expect(lines).toContain('dfs_requests_total{operation="READ"} 12');
   expect(lines).toContain('dfs_cache_bytes{state="clean"} 4096');
+  expect(lines).toContain('dfs_commit_failing 1');
+  expect(lines).toContain('dfs_uncommitted_oldest_seconds 31.5');
+  expect(lines).toContain('dfs_commit_deadline_missed 1');
+  expect(lines).toContain('dfs_commit_deadline_misses_total 2');
+  expect(lines).toContain('dfs_writers_waiting 3');
   expect(lines).toContain('dfs_loop_pauses_total{cause="a \\"quoted\\\\\\" cause\\n"} 3');
 });
 

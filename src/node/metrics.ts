@@ -1,5 +1,5 @@
 import type { LatencyBucket } from '../base/latencies.ts';
-import type { StatsReport } from './stats.ts';
+import type { CommitFigures, StatsReport } from './stats.ts';
 
 /** Upper bounds of the histograms in ms: powers of four from a microsecond, which are bucket ends. */
 const BOUNDS_MS: number[] = Array.from({ length: 13 }, (_, index) => 4 ** index / 1000);
@@ -57,6 +57,7 @@ export function metricsText(stats: StatsReport): string {
       'The longest of them.',
       causes.map(([cause, { longestMs }]) => [{ cause }, longestMs / 1000]),
     ),
+    ...deadlineFamilies(commit),
     family('commits_total', 'counter', 'Commits that succeeded.', one(commit.commits)),
     family('commit_failures_total', 'counter', 'Commits that failed.', one(commit.failures)),
     family('commit_bytes_total', 'counter', 'Dirty bytes committed.', one(commit.bytes)),
@@ -65,6 +66,25 @@ export function metricsText(stats: StatsReport): string {
     family('uncommitted_operations', 'gauge', 'Changes in no epoch.', one(commit.waitingOps)),
     family('uncommitted_bytes', 'gauge', 'Dirty bytes in no epoch.', one(commit.waitingBytes)),
   ].join('');
+}
+
+/** How long changes wait for a commit, and what keeps them from it. */
+function deadlineFamilies({ deadline, isFailing, waitingWriters }: CommitFigures): string[] {
+  const { deadlineMs, oldestMs = 0, isMissed, misses } = deadline;
+  const one = (value: number): Sample[] => [[{}, value]];
+  return [
+    family('commit_failing', 'gauge', 'The last commit failed.', one(Number(isFailing))),
+    family(
+      'uncommitted_oldest_seconds',
+      'gauge',
+      'Age of the oldest change.',
+      one(oldestMs / 1000),
+    ),
+    family('commit_deadline_seconds', 'gauge', 'How old it may become.', one(deadlineMs / 1000)),
+    family('commit_deadline_missed', 'gauge', 'It is older.', one(Number(isMissed))),
+    family('commit_deadline_misses_total', 'counter', 'Times that it was.', one(misses)),
+    family('writers_waiting', 'gauge', 'Writes that wait for commits.', one(waitingWriters)),
+  ];
 }
 
 /** One metric with its samples; a sample's own `__suffix` label goes behind the name. */

@@ -16,6 +16,8 @@ export interface MountRequest {
   mountPoint: string;
   /** As in the config when absent. */
   mode?: 'weak' | 'strong';
+  /** As {@link Config.commitDeadlineMs}, for this mount. */
+  deadlineMs?: number;
   readOnly: boolean;
   flags?: Partial<MountFlags>;
   verbose: boolean;

@@ -12,7 +12,7 @@ export interface Receipt {
   /** Bytes no published chunk has. */
   bytesLeft: number;
   /**
-   * Age of the volume's oldest byte that no commit has taken, in ms; undefined when there is none.
+   * Age of the volume's oldest change that is not committed, in ms; undefined when there is none.
    */
   oldestUncommittedMs: number | undefined;
   scheme: string;
@@ -64,11 +64,10 @@ export class Receipts {
   }
 
   #receipt(waiting: Waiting): Receipt {
-    const { cache, committer, scheme } = this.#options;
+    const { committer, scheme } = this.#options;
     const { committedEpoch, failure, running } = committer.status;
     const isInCut = running !== undefined && !waiting.behindCut;
     const isCached = waiting.dirty > 0 || (waiting.pending && !isInCut);
-    const oldest = cache.oldestDirtyMs;
     return {
       state: isCached
         ? 'cached'
@@ -77,8 +76,7 @@ export class Receipts {
           : 'committed',
       epoch: committedEpoch,
       bytesLeft: waiting.dirty + waiting.frozen,
-      oldestUncommittedMs:
-        oldest === undefined || cache.dirtyBytes === 0 ? undefined : Date.now() - oldest,
+      oldestUncommittedMs: committer.deadline.oldestMs,
       scheme: scheme(),
       failure,
     };

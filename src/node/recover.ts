@@ -6,7 +6,7 @@ import type { ChunkId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import { publishFile } from '../base/publish.ts';
 import { parseScheme, piecesNeeded } from '../chunk/mod.ts';
-import { diskPaths, Volume } from '../commit/mod.ts';
+import { DEADLINE_MS, diskPaths, Volume } from '../commit/mod.ts';
 import { type DiskMap, decodeDiskMap, encodeDiskMap } from '../diskmap/mod.ts';
 import { type DiskIdentity, LiveMeta, readDiskIdentity } from '../meta/mod.ts';
 import { type Config, writeConfig } from './config.ts';
@@ -101,6 +101,7 @@ async function buildHome(options: {
       bucketBytes: map.bucketBytes,
       cacheBytes: request.cacheBytes,
       commitIntervalMs: COMMIT_INTERVAL_MS,
+      commitDeadlineMs: DEADLINE_MS,
       mode: 'weak',
       createdMs: map.createdAt ?? Date.now(),
       disks: found.map(({ path, identity }) => ({ id: identity.diskId, path })),

@@ -1,5 +1,5 @@
 import type { PauseFigures } from '../base/pauses.ts';
-import type { CommitTotals } from '../commit/mod.ts';
+import type { CommitTotals, DeadlineFigures } from '../commit/mod.ts';
 import type { OperationCount } from '../fuse/mod.ts';
 import type { LiveVolume } from './live-volume.ts';
 
@@ -27,6 +27,11 @@ export interface CommitFigures extends CommitTotals {
   epoch: number;
   waitingOps: number;
   waitingBytes: number;
+  /** The last commit failed. */
+  isFailing: boolean;
+  deadline: DeadlineFigures;
+  /** Writes that wait because disks are slower than they. */
+  waitingWriters: number;
 }
 
 /** What `dfsctl stats` shows: all since the daemon started. */
@@ -64,6 +69,9 @@ export function liveStats(
       epoch: meta.committedEpoch,
       waitingOps: meta.pendingOps,
       waitingBytes,
+      isFailing: committer.status.failure !== undefined,
+      deadline: committer.deadline,
+      waitingWriters: cache.backlog.waiting,
     },
   };
 }

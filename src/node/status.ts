@@ -1,5 +1,6 @@
 import { DfsError } from '../base/errors.ts';
 import type { Ino } from '../base/ids.ts';
+import type { CommitProgress, DeadlineFigures } from '../commit/mod.ts';
 import type { ModeOrigin } from '../vfs/mod.ts';
 import type { Config } from './config.ts';
 import type { LiveVolume } from './live-volume.ts';
@@ -35,7 +36,12 @@ export interface StatusReport {
   oldestUncommittedMs: number | undefined;
   epoch: number;
   epochAgeMs: number;
-  commitRunning: { bytesDone: number; bytesTotal: number } | undefined;
+  /** How far the running commit is. */
+  commitRunning: CommitProgress | undefined;
+  /** How long changes wait for a commit, and may; of a mounted volume. */
+  deadline?: DeadlineFigures;
+  /** Writes that wait because disks are slower than they. */
+  waitingWriters?: number;
   cacheBytes: number;
   cacheLimitBytes: number;
   degradedReads: number;
@@ -62,7 +68,8 @@ export async function liveStatus(
   const report = await volume.refresh();
   const { cache, meta, committer } = volume;
   const { running, failure } = committer.status;
-  const oldest = cache.oldestDirtyMs;
+  const { deadline } = committer;
+  const alarms = alarmsOf(failure, deadline);
   return {
     ...committedStatus(report),
     ...place,
@@ -70,18 +77,30 @@ export async function liveStatus(
     readOnly: volume.readOnly,
     fsyncMeans: fsyncWords(volume.mode, report),
     marked: volume.fileSystem.modes.counts,
-    health: failure !== undefined ? 'failing' : report.problems.length > 0 ? 'degraded' : 'healthy',
-    problems:
-      failure === undefined
-        ? report.problems
-        : [...report.problems, `the last commit failed: ${failure}`],
+    health: alarms.length > 0 ? 'failing' : report.problems.length > 0 ? 'degraded' : 'healthy',
+    problems: [...report.problems, ...alarms],
     dirtyBytes: cache.dirtyBytes + cache.frozenBytes,
     uncommittedOps: meta.pendingOps,
-    oldestUncommittedMs: oldest === undefined ? undefined : Date.now() - oldest,
-    commitRunning: running && { bytesDone: running.bytesDone, bytesTotal: running.bytesTotal },
+    oldestUncommittedMs: deadline.oldestMs,
+    commitRunning: running && { ...running },
+    deadline,
+    waitingWriters: cache.backlog.waiting,
     cacheBytes: cache.cachedBytes,
     cacheLimitBytes: cache.limitBytes,
   };
+}
+
+/** What keeps changes from the disks. */
+function alarmsOf(failure: string | undefined, deadline: DeadlineFigures): string[] {
+  const alarms = failure === undefined ? [] : [`the last commit failed: ${failure}`];
+  const { isMissed, oldestMs = 0, deadlineMs } = deadline;
+  if (isMissed) {
+    const seconds = Math.floor(oldestMs / 1000);
+    alarms.push(
+      `changes wait for a commit since ${seconds} s, longer than the deadline of ${deadlineMs / 1000} s`,
+    );
+  }
+  return alarms;
 }
 
 /** The status of a volume that is not mounted: what the disks and HOME say. */

@@ -57,6 +57,16 @@ def msync(path):
     pages.flush()
 
 
+def mapped(path):
+    """Changes a mapping, says so, and neither syncs nor ends before it is told to."""
+    file = opened(path)
+    os.truncate(file, 6)
+    pages = mmap.mmap(file, 6)
+    pages[:] = b"mapped"
+    print("mapped", flush=True)
+    sys.stdin.read()
+
+
 def close(path):
     file = opened(path)
     os.write(file, b"close")

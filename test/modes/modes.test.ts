@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -73,6 +75,22 @@ describe.skipIf(!canMount)('durability modes', () => {
         expect.stringMatching(/^committed@[0-9]+$/),
       ]);
     }
+  }, 60_000);
+
+  test('dfsctl commit takes what a mapping has changed, and has not synced', async () => {
+    await volume.mount();
+    const child = spawn('python3', [LASTING, 'mapped', path('file')], { stdio: 'pipe' });
+    try {
+      await once(child.stdout, 'data');
+      await facts('commit', path('file'));
+      await volume.killAll();
+    } finally {
+      child.kill('SIGKILL');
+    }
+    rmSync(volume.home, { recursive: true });
+    await volume.recover();
+    await volume.mount();
+    expect(await must(['cat', path('file')])).toBe('mapped');
   }, 60_000);
 
   test('who closes a weak file, or has read a strong one, asks for nothing', async () => {

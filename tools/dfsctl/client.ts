@@ -2,6 +2,7 @@ import { closeSync } from 'node:fs';
 import { Client, type Dispatcher } from 'undici';
 import { DfsError, messageOf } from '../../src/base/errors.ts';
 import { homePaths, lockHome, socketAddress, unpackError } from '../../src/node/mod.ts';
+import { withClock } from './progress.ts';
 
 const CONNECT_TIMEOUT_MS = 5000;
 /** While a call runs the daemon says something from time to time. */
@@ -117,8 +118,26 @@ export async function withDaemon<T>(
     } finally {
       await client.close();
     }
-    await new Promise((resolve) => setTimeout(resolve, RETRY_EVERY_MS));
+    await withClock(`The daemon of ${home} died; waiting for the next one`, () =>
+      answering(home, deadlineMs),
+    );
   }
+}
+
+/** Resolves when a daemon answers, or nobody will. */
+async function answering(home: string, deadlineMs: number): Promise<void> {
+  do {
+    await new Promise((resolve) => setTimeout(resolve, RETRY_EVERY_MS));
+    const client = new ControlClient(home);
+    try {
+      await client.get('/mode?ino=1');
+      return;
+    } catch (error) {
+      if (!(error instanceof NoAnswerError)) return;
+    } finally {
+      await client.close();
+    }
+  } while (performance.now() < deadlineMs && isHomeInUse(home));
 }
 
 /** Whether a process holds HOME: a daemon, its supervisor or another command. */

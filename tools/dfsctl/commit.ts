@@ -1,7 +1,9 @@
+import { closeSync, openSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { DfsError, messageOf } from '../../src/base/errors.ts';
 import { ROOT_INO } from '../../src/base/ids.ts';
+import { syncFileSystem } from '../../src/base/os/mod.ts';
 import type { Receipt } from '../../src/node/mod.ts';
 import { withDaemon } from './client.ts';
 import { commitVolume } from './commit-volume.ts';
@@ -19,6 +21,7 @@ export type PathReceipt = Receipt & { path: string };
 
 interface Asked {
   home: string;
+  mountPoint: string | undefined;
   path: string;
   ino: number;
 }
@@ -45,6 +48,9 @@ export function registerCommit(program: Command): void {
 async function commit(paths: string[], options: CommitOptions): Promise<void> {
   const asked = paths.length === 0 ? [wholeVolume()] : await Promise.all(paths.map(inoOf));
   if (options.status !== true) {
+    for (const mountPoint of new Set(asked.map((one) => one.mountPoint))) {
+      if (mountPoint !== undefined) await writeBack(mountPoint);
+    }
     for (const home of new Set(asked.map((one) => one.home))) {
       await withDaemon(home, commitVolume);
     }
@@ -61,15 +67,35 @@ async function commit(paths: string[], options: CommitOptions): Promise<void> {
 
 function wholeVolume(): Asked {
   const { home, mountPoint } = findTarget(undefined);
-  return { home, path: mountPoint ?? home, ino: ROOT_INO };
+  return { home, mountPoint, path: mountPoint ?? home, ino: ROOT_INO };
+}
+
+/**
+ * Has the kernel write back what mappings have changed; that it cannot (no permission, a daemon that
+ * died) is no reason not to commit the rest.
+ */
+async function writeBack(mountPoint: string): Promise<void> {
+  let fd: number | undefined;
+  try {
+    fd = openSync(mountPoint, 'r');
+    await syncFileSystem(fd);
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+function isSystemError(error: unknown): boolean {
+  return error instanceof DfsError || typeof (error as NodeJS.ErrnoException).code === 'string';
 }
 
 /** The inode that a path leads to on its mounted volume. */
 export async function inoOf(name: string): Promise<Asked> {
-  const { home, path } = findMountedPath(name);
+  const { home, mountPoint, path } = findMountedPath(name);
   try {
     const { ino } = await stat(path);
-    return { home, path, ino };
+    return { home, mountPoint, path, ino };
   } catch (cause) {
     throw new DfsError('IO', `Cannot look at ${name}: ${messageOf(cause)}`, { cause });
   }

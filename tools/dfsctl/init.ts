@@ -5,6 +5,7 @@ import { DfsError, messageOf } from '../../src/base/errors.ts';
 import { GIB, MIB } from '../../src/base/limits.ts';
 import { parseScheme } from '../../src/chunk/mod.ts';
 import { checkInitSizes, initVolume, survivesWords } from '../../src/node/mod.ts';
+import { parseDeadline } from './deadline.ts';
 import { examples } from './examples.ts';
 import { formatBytes, formatTable } from './format.ts';
 import { type OutputOptions, printFacts } from './output.ts';
@@ -16,6 +17,7 @@ interface InitOptions extends OutputOptions {
   scheme: string;
   bucketSize: number;
   cacheSize?: number;
+  deadline?: number;
 }
 
 const BUCKET_BYTES_DEFAULT: number = 64 * GIB;
@@ -34,6 +36,7 @@ export function registerInit(program: Command): void {
     .option('--scheme <scheme>', 'auto, replica:N or ec:K+M', readScheme, 'auto')
     .option('--bucket-size <size>', 'slice of a disk, e.g. 64GiB', parseSize, BUCKET_BYTES_DEFAULT)
     .option('--cache-size <size>', 'default: a quarter of what is free at HOME', parseSize)
+    .option('--deadline <seconds>', 'how long changes may wait for their commit; 30', parseDeadline)
     .option('--json', 'print the facts as JSON')
     .addHelpText(
       'after',
@@ -77,6 +80,7 @@ async function init(home: string, options: InitOptions): Promise<void> {
     scheme,
     bucketBytes,
     cacheBytes,
+    ...(options.deadline === undefined ? {} : { deadlineMs: options.deadline }),
   });
   const facts = {
     home: resolve(home),
@@ -86,6 +90,7 @@ async function init(home: string, options: InitOptions): Promise<void> {
     survives: survivesWords(choice.scheme),
     bucketBytes,
     cacheBytes,
+    deadlineMs: config.commitDeadlineMs,
     disks: config.disks.map(({ id, path }) => ({ id, path, weight: map.disks[id - 1]?.weight })),
   };
   printFacts(options, facts, (style) => [

@@ -4,16 +4,19 @@ import { DfsError, messageOf } from '../../src/base/errors.ts';
 import { type MountFlags, parseMountOptions } from '../../src/fuse/mod.ts';
 import { requireConfig, type StatusReport } from '../../src/node/mod.ts';
 import { withDaemon } from './client.ts';
+import { parseDeadline } from './deadline.ts';
 import { examples } from './examples.ts';
 import { detachDeadMount, prepareMountPoint } from './mount-checks.ts';
 import { type MountProcess, startMount } from './mount-process.ts';
 import { type OutputOptions, printFacts, remark } from './output.ts';
+import { withClock } from './progress.ts';
 import { EXIT_FAILED, oneLine, UsageError } from './report.ts';
 import { findTarget } from './target.ts';
 import { unmountVolume } from './unmount-volume.ts';
 
 interface MountOptions extends OutputOptions {
   mode?: 'weak' | 'strong';
+  deadline?: number;
   readOnly?: true;
   options: string[];
   foreground?: true;
@@ -33,6 +36,7 @@ export function registerMount(program: Command): void {
         'strong',
       ]),
     )
+    .option('--deadline <seconds>', 'how long changes may wait for their commit', parseDeadline)
     .option('--read-only', 'let nothing be changed; the same as -o ro')
     .option('-o, --options <list>', 'as of mount(8): ro,noatime,nosuid,...', collect, [])
     .option('--foreground', 'stay until it is unmounted; Ctrl-C unmounts')
@@ -67,11 +71,12 @@ async function mount(homeName: string, mountName: string, options: MountOptions)
     home: realpathSync(home),
     mountPoint,
     ...(options.mode === undefined ? {} : { mode: options.mode }),
+    ...(options.deadline === undefined ? {} : { deadlineMs: options.deadline }),
     readOnly,
     flags,
     verbose: options.verbose === true,
   };
-  const running = await startMount(request);
+  const running = await withClock(`Opening the volume of ${home}`, () => startMount(request));
   // Ctrl-C must unmount from the moment on that somebody can know of the mount.
   const end =
     options.foreground === true ? stay(running, { home, mountPoint }) : Promise.resolve(undefined);

@@ -52,6 +52,15 @@ function report(change: Partial<StatsReport> = {}): StatsReport {
       epoch: 3,
       waitingOps: 0,
       waitingBytes: 0,
+      isFailing: false,
+      deadline: {
+        deadlineMs: 30_000,
+        oldestMs: undefined,
+        isMissed: false,
+        misses: 0,
+        lastMissedAtMs: undefined,
+      },
+      waitingWriters: 0,
     },
     ...change,
   };

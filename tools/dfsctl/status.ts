@@ -64,6 +64,7 @@ export function statusLines(report: StatusReport, style: Style): string[] {
         ['stored', storedWords(report)],
         ['waiting', waitingWords(report)],
         ['committed', committedWords(report)],
+        ...deadlineFacts(report),
         ...cacheFacts(report),
       ],
       style,
@@ -102,6 +103,7 @@ function storedWords({ inodes, chunks, dedupRatio }: StatusReport): string {
 
 function waitingWords(report: StatusReport): string {
   const { dirtyBytes, uncommittedOps, oldestUncommittedMs, commitRunning } = report;
+  const { waitingWriters = 0 } = report;
   if (dirtyBytes === 0 && uncommittedOps === 0) return 'nothing, everything is committed';
   const age =
     oldestUncommittedMs === undefined ? '' : `, the oldest ${formatDuration(oldestUncommittedMs)}`;
@@ -111,12 +113,25 @@ function waitingWords(report: StatusReport): string {
   const operations = formatCount(uncommittedOps, 'operation');
   // Of a volume that is not mounted nobody has counted the bytes.
   const what = dirtyBytes === 0 ? operations : `${formatBytes(dirtyBytes)} and ${operations}`;
-  return `${what} not committed${age}${running}`;
+  const writers =
+    waitingWriters === 0
+      ? ''
+      : `; ${formatCount(waitingWriters, 'writer')} slowed down to the disks`;
+  return `${what} not committed${age}${running}${writers}`;
 }
 
 function committedWords({ epoch, epochAgeMs }: StatusReport): string {
   if (epoch === 0) return 'nothing yet';
   return `epoch ${epoch}, ${formatDuration(epochAgeMs)} ago`;
+}
+
+/** Said when the deadline was missed since the daemon started. */
+function deadlineFacts({ deadline }: StatusReport): [string, string][] {
+  if (deadline === undefined || deadline.misses === 0) return [];
+  const { deadlineMs, misses, lastMissedAtMs = 0 } = deadline;
+  const last = formatDuration(Date.now() - lastMissedAtMs);
+  const words = `${formatDuration(deadlineMs)}, missed ${formatCount(misses, 'time')}, the last time ${last} ago`;
+  return [['deadline', words]];
 }
 
 function cacheFacts(report: StatusReport): [string, string][] {

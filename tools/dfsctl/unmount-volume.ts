@@ -5,13 +5,16 @@ import { DfsError, messageOf } from '../../src/base/errors.ts';
 import { unmount } from '../../src/fuse/mod.ts';
 import { homePaths, type StatusReport, unpackError } from '../../src/node/mod.ts';
 import { usersOf } from './busy.ts';
-import { type ControlClient, isHomeInUse, withDaemon } from './client.ts';
-import { commitVolume } from './commit-volume.ts';
+import { ControlClient, isHomeInUse, withDaemon } from './client.ts';
+import { commitVolume, showCommit } from './commit-volume.ts';
 import { detachDeadMount } from './mount-checks.ts';
+import { createProgress, type Progress } from './progress.ts';
 
 /** The daemon still commits what came in last, and closes its databases. */
 const END_MAX_MS: number = 15 * 60_000;
 const POLL_MS = 30;
+const SHOWN_AFTER_MS = 1000;
+const SHOWN_EVERY_MS = 300;
 
 /** How a mount ended. */
 export interface UnmountResult {
@@ -85,19 +88,41 @@ async function detach(mountPoint: string, client: ControlClient): Promise<void> 
 }
 
 async function waitForEnd(home: string): Promise<void> {
-  const deadlineMs = performance.now() + END_MAX_MS;
+  const startedMs = performance.now();
+  const progress = createProgress('Finishing', 'bytes');
+  let shownMs = startedMs + SHOWN_AFTER_MS;
   while (isHomeInUse(home)) {
-    if (performance.now() > deadlineMs) {
+    const nowMs = performance.now();
+    if (nowMs > shownMs) {
+      shownMs = nowMs + SHOWN_EVERY_MS;
+      await showEnd(home, progress);
+    }
+    if (nowMs > startedMs + END_MAX_MS) {
+      progress.stop();
       const state = 'it is unmounted, but its daemon has not ended yet';
       const hint = `it goes on by itself; see ${homePaths(home).log}`;
       throw new DfsError('TIMEOUT', `Cannot wait any longer for ${home}: ${state}; ${hint}`);
     }
     await sleep(POLL_MS);
   }
+  progress.stop();
   const failure = lastFailure(home);
   if (failure === undefined) return;
   const state = `what came in last is not committed and stays in the cache (${failure})`;
   throw new DfsError('UNAVAILABLE', `Cannot finish the unmount of ${home}: ${state}`);
+}
+
+/** The last commit of a daemon whose mount has ended; it answers as long as that runs. */
+async function showEnd(home: string, progress: Progress): Promise<void> {
+  const client = new ControlClient(home);
+  try {
+    const { commitRunning } = await client.get<StatusReport>('/status');
+    if (commitRunning !== undefined) showCommit(progress, commitRunning);
+  } catch {
+    // It is past that, and closes its databases.
+  } finally {
+    await client.close();
+  }
 }
 
 function lastFailure(home: string): string | undefined {
