@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DfsError, messageOf } from './errors.ts';
@@ -19,6 +20,20 @@ export async function syncFolder(folder: string): Promise<void> {
       await handle.sync();
     } finally {
       await handle.close();
+    }
+  } catch (error) {
+    throw ioError(`Cannot sync the folder ${folder}`, error);
+  }
+}
+
+/** {@link syncFolder} on this thread, before anything else happens. */
+export function syncFolderNow(folder: string): void {
+  try {
+    const fd = openSync(folder, 'r');
+    try {
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
     }
   } catch (error) {
     throw ioError(`Cannot sync the folder ${folder}`, error);

@@ -22,6 +22,7 @@ import { CacheLayout } from './layout.ts';
 import { Loans } from './loans.ts';
 import { Scanner } from './scanner.ts';
 import { Shrinker } from './shrinker.ts';
+import { Unsynced } from './unsynced.ts';
 
 /** Files the cache keeps in memory at most, unless more of them are dirty. */
 const FILES_IN_MEMORY_MAX = 8192;
@@ -41,6 +42,7 @@ export class CacheFiles {
   readonly evictor: Evictor;
   readonly #scanner: Scanner;
   readonly loans: Loans;
+  readonly unsynced: Unsynced = new Unsynced();
   readonly #meta: LiveMeta;
   readonly #files = new Map<Ino, CachedFile>();
   /** Files whose size or times in memory are newer than the row. */
@@ -167,6 +169,7 @@ export class CacheFiles {
 
   /** The inode is gone: nothing is kept of it. */
   remove(ino: Ino): void {
+    this.unsynced.forget(ino);
     this.evictor.removed(ino);
     this.loans.forget(ino);
     const file = this.#files.get(ino);
@@ -190,6 +193,7 @@ export class CacheFiles {
    */
   created(file: CachedFile): number {
     const { fd, isNew } = this.descriptors.created(this.path(file));
+    if (isNew) this.unsynced.made(file.ino);
     if (isNew && file.inode.sizeBytes > 0) ftruncateSync(fd, file.inode.sizeBytes);
     return fd;
   }
@@ -204,6 +208,7 @@ export class CacheFiles {
   /** Blocks [start, end) hold what no chunk has. */
   addDirty(file: CachedFile, start: number, end: number): void {
     this.dirtyBytes += file.dirty.add(start, end);
+    this.unsynced.changed(file.ino);
     this.#dirty.add(file);
     this.oldestDirtyMs ??= Date.now();
   }
@@ -216,6 +221,7 @@ export class CacheFiles {
   /** Blocks [start, end) are no longer part of the file. */
   removeRange(file: CachedFile, start: number, end: number): void {
     file.losses++;
+    this.unsynced.changed(file.ino);
     file.frozen?.left.remove(start, end);
     this.dirtyBytes -= file.dirty.remove(start, end);
     file.present.remove(start, end);
@@ -272,25 +278,26 @@ export class CacheFiles {
     const path = this.path(file);
     const { frozen } = file;
     if (frozen !== undefined && frozen.path === path && !frozen.uncaptured.isEmpty) {
-      this.#replaceByEmpty(path, frozen.wholePath);
+      this.#replaceByEmpty(file, frozen.wholePath);
       frozen.path = frozen.wholePath;
     } else if (frozen !== undefined || !file.dirty.isEmpty) {
       if (file.cachedBytes <= FREED_AT_ONCE_BYTES_MAX) ftruncateSync(this.created(file), 0);
       else {
         const gone = this.layout.gone(file.ino);
-        this.#replaceByEmpty(path, gone);
+        this.#replaceByEmpty(file, gone);
         this.removePath(gone);
       }
     } else this.setAside(file);
   }
 
   /** One step for who finds the files after a crash: the name goes from the old to an empty one. */
-  #replaceByEmpty(path: string, oldPath: string): void {
-    const empty = `${oldPath}.empty`;
+  #replaceByEmpty(file: CachedFile, oldPath: string): void {
+    const [path, empty] = [this.path(file), `${oldPath}.empty`];
     closeSync(openSync(empty, 'w', 0o600));
     linkSync(path, oldPath);
     this.descriptors.forget(path);
     renameSync(empty, path);
+    this.unsynced.made(file.ino);
   }
 
   /** What `file` held when `epoch` was open is on the device. */
@@ -321,46 +328,47 @@ export class CacheFiles {
         if (!dirty.has(ino)) unlinkSync(this.layout.file(ino));
       }
     }
-    for (const ino of dirty) this.#takeUp(ino, options.keepClean);
+    // Of the others what is fetched from now on is no older than the metadata.
+    this.#meta.markClean([...dirty].filter((ino) => !this.#takeUp(ino, options.keepClean)));
     this.evictor.scan();
   }
 
   /**
    * A dirty file of an earlier process: its cache file is the truth about size and content. All
    * that is allocated counts as dirty, which is more than needed: deduplication finds what is
-   * stored already.
+   * stored already. False when it has nothing.
    */
-  #takeUp(ino: Ino, isSameBoot: boolean): void {
+  #takeUp(ino: Ino, isSameBoot: boolean): boolean {
     const inode = this.#meta.inode(ino);
     const stat = statSync(this.layout.file(ino), { bigint: true, throwIfNoEntry: false });
-    if (stat === undefined) return;
+    if (stat === undefined) return false;
     // No inode: the power went before the removal was on the device; what else went may let the next
     // inode have its number. An older file: what was not synced since the last commit is lost, what
     // is committed must not be.
     if (inode === undefined || (!isSameBoot && this.#meta.isCacheOlder(ino))) {
       unlinkSync(this.layout.file(ino));
-      return;
+      return false;
     }
     const file = new CachedFile(inode);
     const fd = this.existing(file);
     if (fd !== undefined) this.#scanner.whole(file, fd);
     this.#keep(file);
+    this.unsynced.made(ino);
     const rowMs = inode.mtimeSec * 1000 + inode.mtimeNsec / 1e6;
     const fileMs = Number(stat.mtimeNs) / 1e6;
     if (Math.abs(rowMs - fileMs) > CLOCKS_APART_MS) {
       const sec = Math.floor(fileMs / 1000);
       inode.mtimeSec = sec;
       inode.mtimeNsec = Number(stat.mtimeNs - BigInt(sec) * 1_000_000_000n);
-      inode.ctimeSec = inode.mtimeSec;
-      inode.ctimeNsec = inode.mtimeNsec;
+      [inode.ctimeSec, inode.ctimeNsec] = [inode.mtimeSec, inode.mtimeNsec];
     }
     const sizeBytes = Number(stat.size);
     if (sizeBytes < inode.sizeBytes) this.#takeUpShorter(file, sizeBytes, isSameBoot);
     else inode.sizeBytes = sizeBytes;
     inode.blocks = blocksOf(inode.sizeBytes);
     this.noteGrown(file);
-    file.markedEpoch = 0 as Epoch;
     for (const { start, end } of file.present) this.addDirty(file, start, end);
+    return true;
   }
 
   /**

@@ -272,6 +272,7 @@ export class FileCache implements CutSource {
     }
     const fd = this.#files.existing(file);
     if (fd === undefined) return undefined;
+    this.#files.unsynced.changed(file.ino);
     if (before - file.cachedBytes > FREED_AT_ONCE_BYTES_MAX) {
       return this.#files.shrinker.shrink(file, fd, size);
     }
@@ -312,15 +313,16 @@ export class FileCache implements CutSource {
   /** fdatasync of the cache file: undefined when there is nothing to sync. */
   sync(ino: Ino): Promise<void> | undefined {
     const isMapped = this.lending.keepMark(ino);
-    const file = this.#files.known(ino);
-    if (file === undefined) return undefined;
-    if (!isMapped && file.dirty.isEmpty && file.frozen === undefined) return undefined;
+    const { unsynced } = this.#files;
+    const inode = isMapped || unsynced.has(ino) ? this.#meta.inode(ino) : undefined;
+    if (inode === undefined) return undefined;
+    const file = this.#files.load(inode);
     const fd = this.#files.existing(file);
     if (fd === undefined) return undefined;
     const path = this.#files.path(file);
     const epoch = this.#openEpoch;
     return this.#files.descriptors.hold(fd, async (held) => {
-      await syncData(held, path);
+      await unsynced.sync(ino, path, () => syncData(held, path));
       this.#files.noteSynced(file, epoch);
     });
   }
@@ -372,6 +374,7 @@ export class FileCache implements CutSource {
   freeze(epoch: Epoch): void {
     assert(epoch === this.#openEpoch, `cut of epoch ${epoch} while ${this.#openEpoch} is open`);
     this.#openEpoch = (epoch + 1) as Epoch;
+    this.#files.unsynced.freeze();
     this.#cut.freeze(epoch);
   }
 
@@ -385,11 +388,14 @@ export class FileCache implements CutSource {
 
   published(count: number): boolean {
     const isMore = this.#cut.published(count);
-    if (!isMore) this.#files.evictor.check();
-    return isMore;
+    if (isMore) return true;
+    this.#files.unsynced.published();
+    this.#files.evictor.check();
+    return false;
   }
 
   abandoned(count: number): boolean {
+    this.#files.unsynced.abandoned();
     return this.#cut.abandoned(count);
   }
 

@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Epoch, Ino } from '../base/ids.ts';
+import { syncFolderNow } from '../base/publish.ts';
 
 const FANOUT = 256;
 
@@ -25,7 +26,10 @@ export class CacheLayout {
   prepare(): void {
     mkdirSync(this.folder, { recursive: true });
     const there = new Set(readdirSync(this.folder));
-    for (const folder of this.#folders) if (!there.has(basename(folder))) mkdirSync(folder);
+    const missing = this.#folders.filter((folder) => !there.has(basename(folder)));
+    for (const folder of missing) mkdirSync(folder);
+    // fsync of a file in one of them does not sync its name.
+    if (missing.length > 0) syncFolderNow(this.folder);
     rmSync(join(this.folder, 'frozen'), { recursive: true, force: true });
     mkdirSync(join(this.folder, 'frozen'));
   }

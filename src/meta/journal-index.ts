@@ -1,8 +1,8 @@
 import type Database from 'better-sqlite3';
 import type { Ino } from '../base/ids.ts';
 import { Erased } from './erased.ts';
-import type { ExtentTable } from './extent-table.ts';
 import type { MetaOp } from './ops.ts';
+import type { MetaState } from './state.ts';
 
 /** The attribute that gives a program privileges. */
 export const CAPABILITY_XATTR: Buffer = Buffer.from('security.capability');
@@ -12,15 +12,15 @@ const STORED_MAX = 10_000;
 export class JournalIndex {
   /** Last journal row of each inode that has one. */
   readonly pending: Map<Ino, number> = new Map();
-  readonly #extents: ExtentTable;
+  readonly #state: MetaState;
   readonly #capable: Set<Ino>;
   /** What {@link storedBytes} found. */
   readonly #stored = new Map<Ino, number>();
   /** What was erased since the last cut. */
   erased: Erased = new Erased();
 
-  constructor(db: Database.Database, extents: ExtentTable) {
-    this.#extents = extents;
+  constructor(db: Database.Database, state: MetaState) {
+    this.#state = state;
     const capable = db.prepare('select ino from xattr where name = ?').raw().all(CAPABILITY_XATTR);
     this.#capable = new Set((capable as [Ino][]).map(([ino]) => ino));
   }
@@ -35,7 +35,7 @@ export class JournalIndex {
     let bytes = this.#stored.get(ino);
     if (bytes === undefined) {
       if (this.#stored.size >= STORED_MAX) this.#stored.clear();
-      bytes = this.#extents.storedBytes(ino);
+      bytes = this.#state.extents.storedBytes(ino);
       this.#stored.set(ino, bytes);
     }
     return bytes;
@@ -46,12 +46,20 @@ export class JournalIndex {
     this.#stored.delete(ino);
   }
 
-  /** Keeps in step with an operation that is in the journal; the inodes it concerns. */
+  /**
+   * Keeps in step with an operation that is in the journal and was carried out; the inodes it
+   * concerns. What got another name is one of them: fsync of it makes the name last, as people
+   * expect of ext4 and XFS.
+   */
   note(op: MetaOp, seq: number): Ino[] {
     const inodes: Ino[] = [];
     if ('ino' in op) inodes.push(op.ino);
     if ('parent' in op) inodes.push(op.parent);
     if ('newParent' in op) inodes.push(op.newParent);
+    if (op.kind === 'rename') {
+      inodes.push(...this.#at(op.newParent, op.newName));
+      if (op.exchange) inodes.push(...this.#at(op.parent, op.name));
+    }
     for (const ino of inodes) this.pending.set(ino, seq);
     this.erased.note(op);
     if (op.kind === 'truncate' || op.kind === 'punch' || op.kind === 'clone') {
@@ -66,6 +74,11 @@ export class JournalIndex {
       this.#stored.delete(op.ino);
     }
     return inodes;
+  }
+
+  #at(parent: Ino, name: Buffer): Ino[] {
+    const entry = this.#state.lookup(parent, name);
+    return entry === undefined ? [] : [entry.ino];
   }
 
   /** The state was made anew, and the journal with it. */

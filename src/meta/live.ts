@@ -94,7 +94,7 @@ export class LiveMeta {
       reserved: this.local('reservedIno'),
       reserve: (upTo) => this.#transactions.unlogged(() => this.setLocal('reservedIno', upTo)),
     });
-    this.#index = new JournalIndex(this.#db, this.state.extents);
+    this.#index = new JournalIndex(this.#db, this.state);
     this.#trim.all(this.committedEpoch, this.#committedSeq);
     for (const { seq, op } of this.journal()) this.#note(op, seq);
   }
@@ -234,6 +234,12 @@ export class LiveMeta {
     this.#lazy.delete(op.ino);
   }
 
+  /** The newest change is one of `ino` as well, though its operation does not name it. */
+  concern(ino: Ino): void {
+    this.#index.pending.set(ino, this.#lastSeq);
+    this.wal.touched(ino);
+  }
+
   /**
    * Records that the cache file of `ino` may get data in `epoch`; before the first byte is written.
    */
@@ -278,6 +284,12 @@ export class LiveMeta {
       // A full or failing device: the row keeps the time it has.
       if (error instanceof InvariantError) throw error;
     }
+  }
+
+  /** Cache files of these have nothing: what is found there later is not from before. */
+  markClean(inos: Ino[]): void {
+    if (inos.length === 0) return;
+    this.#transactions.unlogged(() => this.#marks.dropDirty(inos));
   }
 
   dirtyInodes(): { ino: Ino; epoch: Epoch }[] {

@@ -17,6 +17,11 @@ export class Marks {
     this.#sql.putDirty.run(ino, epoch);
   }
 
+  /** The cache files of `inos` hold nothing that was written. */
+  dropDirty(inos: Ino[]): void {
+    for (const ino of inos) this.#sql.dropDirty.run(ino);
+  }
+
   dirty(): { ino: Ino; epoch: Epoch }[] {
     return this.#sql.dirty.all() as { ino: Ino; epoch: Epoch }[];
   }
@@ -40,6 +45,7 @@ export class Marks {
 function prepare(db: Database.Database) {
   return {
     putDirty: db.prepare('insert or replace into dirty (ino, epoch) values (?, ?)'),
+    dropDirty: db.prepare('delete from dirty where ino = ?'),
     dirty: db.prepare('select ino, epoch from dirty'),
     putSynced: db.prepare('insert or replace into synced (ino, epoch) values (?, ?)'),
     synced: db.prepare('select epoch from synced where ino = ?').raw(),

@@ -123,7 +123,9 @@ export class Names {
     const entry = this.#meta.state.lookup(parent, name);
     if (entry === undefined) return -ENOENT;
     if (entry.type === FOLDER_TYPE) return -EISDIR;
-    return this.#changes.run([{ kind: 'unlink', parent, name, time: now() }], context, 0);
+    const failed = this.#changes.run([{ kind: 'unlink', parent, name, time: now() }], context, 0);
+    if (failed === 0) this.#meta.concern(entry.ino);
+    return failed;
   }
 
   rmdir(context: RequestContext, parent: Ino, name: Buffer): NegativeErrno | 0 {

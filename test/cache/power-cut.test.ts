@@ -1,4 +1,4 @@
-import { copyFileSync } from 'node:fs';
+import { copyFileSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Ino } from '../../src/base/ids.ts';
 import { CacheLayout } from '../../src/cache/layout.ts';
@@ -72,4 +72,30 @@ test('power cut: a file of which the disks have nothing keeps its cache file', a
   expect(rig.meta.wal.syncCount).toBe(0);
   await rig.crash({ keepClean: false });
   expect((await rig.content(ino)).equals(bytesOf(1, 2 * BLOCK))).toBe(true);
+});
+
+test('power cut: a file whose cache file is gone keeps its time when it is opened again', async () => {
+  const { rig, pathOf } = rigOf();
+  const { ino } = rig.file();
+  await rig.write(ino, 0, bytesOf(1, 2 * BLOCK));
+  await rig.commit();
+  await rig.write(ino, 0, bytesOf(2, BLOCK));
+  rmSync(pathOf(ino)); // what was written behind the commit is lost
+  await rig.crash({ keepClean: false });
+  const before = rig.meta.inode(ino)?.mtimeSec;
+  expect((await rig.content(ino)).equals(bytesOf(1, 2 * BLOCK))).toBe(true);
+  const far = new Date(0);
+  utimesSync(pathOf(ino), far, far);
+  await rig.crash();
+  expect(rig.meta.inode(ino)?.mtimeSec).toBe(before);
+});
+
+test('power cut: fsync brings a truncation to the device', async () => {
+  const { rig, pathOf } = rigOf();
+  const { ino } = rig.file();
+  await rig.write(ino, 0, bytesOf(1, 2 * BLOCK));
+  await rig.cache.sync(ino);
+  await rig.truncate(ino, 0);
+  expect(statSync(pathOf(ino)).size).toBe(0);
+  expect(rig.cache.sync(ino)).toBeInstanceOf(Promise);
 });
