@@ -1,9 +1,10 @@
-import { read as readOnPool, readSync } from 'node:fs';
+import { read as readOnPool } from 'node:fs';
 import { blockCeil, blockFloor } from '../base/blocks.ts';
 import type { NegativeErrno } from '../base/errno.ts';
 import { DfsError, messageOf } from '../base/errors.ts';
 import type { Ino } from '../base/ids.ts';
 import { ResidentReader } from '../base/os/mod.ts';
+import { readFully } from '../base/read-fully.ts';
 import type { Inode, LiveMeta } from '../meta/mod.ts';
 import type { CacheFiles } from './cache-files.ts';
 import type { CachedFile } from './cached-file.ts';
@@ -112,15 +113,15 @@ export class Reader {
     else if (this.#resident.isSupported) {
       const count = this.#resident.read(fd, into, offset);
       if (count !== into.length && this.#resident.isSupported) return false;
-      if (count !== into.length) this.#readWaiting(fd, offset, into);
-    } else this.#readWaiting(fd, offset, into);
+      if (count !== into.length) this.#readWaiting(fd, offset, into, file);
+    } else this.#readWaiting(fd, offset, into, file);
     this.readBytes += into.length;
     return true;
   }
 
   /** Where nobody can tell what is in memory. */
-  #readWaiting(fd: number, offset: number, into: Buffer): void {
-    const count = readSync(fd, into, 0, into.length, offset);
+  #readWaiting(fd: number, offset: number, into: Buffer, file: CachedFile): void {
+    const count = readFully(fd, into, offset, this.#files.path(file));
     into.fill(0, count); // A file that ends early: the rest is a hole.
   }
 

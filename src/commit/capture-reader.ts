@@ -1,7 +1,8 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { assert, DfsError } from '../base/errors.ts';
 import type { Ino } from '../base/ids.ts';
 import { CHUNK_BYTES_MAX } from '../base/limits.ts';
+import { readFully } from '../base/read-fully.ts';
 import type { CapturedRange } from './cut-source.ts';
 import type { Segment } from './segments.ts';
 
@@ -92,13 +93,7 @@ function readRange(
     throw new DfsError('IO', `Cannot read the frozen file ${path}`, { cause: error });
   }
   try {
-    let done = 0;
-    while (done < content.length) {
-      const count = readSync(fd, content, done, content.length - done, offset + done);
-      if (count === 0) break;
-      done += count;
-    }
-    content.fill(0, done);
+    content.fill(0, readFully(fd, content, offset, path));
     return true;
   } finally {
     closeSync(fd);

@@ -1,15 +1,8 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  ftruncateSync,
-  openSync,
-  readSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { blake3 } from '@napi-rs/blake-hash';
 import { DfsError, messageOf } from '../base/errors.ts';
 import { MIB } from '../base/limits.ts';
+import { readFully } from '../base/read-fully.ts';
 import { syncData } from '../base/sync-data.ts';
 
 const MAGIC = 0x4c53_4644; // "DFSL"
@@ -100,7 +93,7 @@ export class LogFile {
 
   /** What was appended since the last rewind. */
   records(): LogRecord[] {
-    return recordsIn(this.#fd, this.#salt);
+    return recordsIn(this.#fd, this.#salt, this.#path);
   }
 
   async sync(): Promise<void> {
@@ -122,16 +115,16 @@ export class LogFile {
 export function readRecords(path: string, salt: number): LogRecord[] {
   const fd = openSync(path, 'r');
   try {
-    return recordsIn(fd, salt);
+    return recordsIn(fd, salt, path);
   } finally {
     closeSync(fd);
   }
 }
 
 /** The records from the start of a file on, up to what does not verify. */
-function recordsIn(fd: number, salt: number): LogRecord[] {
+function recordsIn(fd: number, salt: number, path: string): LogRecord[] {
   const bytes = Buffer.alloc(fstatSync(fd).size);
-  readSync(fd, bytes, 0, bytes.length, 0);
+  readFully(fd, bytes, 0, path);
   const records: LogRecord[] = [];
   for (let at = 0; ; ) {
     const record = recordAt(bytes, at, salt);

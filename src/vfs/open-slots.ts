@@ -1,7 +1,8 @@
-import { closeSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { blake3 } from '@napi-rs/blake-hash';
 import { DfsError } from '../base/errors.ts';
 import type { Ino } from '../base/ids.ts';
+import { readFully } from '../base/read-fully.ts';
 
 /**
  * The file of passed opens: what a process that takes over a mount must know of them. Written
@@ -78,10 +79,10 @@ export class OpenSlots {
     const fd = openSync(path, 'a+', 0o600);
     closeSync(fd);
     const slots = new OpenSlots(openSync(path, 'r+'));
-    return { slots, found: slots.#load() };
+    return { slots, found: slots.#load(path) };
   }
 
-  #load(): OpenSlot[] {
+  #load(path: string): OpenSlot[] {
     const { size } = fstatSync(this.#fd);
     // A process that died while it made the file had answered no open yet.
     if (size < HEADER_BYTES) {
@@ -89,7 +90,7 @@ export class OpenSlots {
       return [];
     }
     const content = Buffer.alloc(size);
-    readSync(this.#fd, content, 0, size, 0);
+    readFully(this.#fd, content, 0, path);
     const zero = content.subarray(MAGIC.length, HEADER_BYTES).every((byte) => byte === 0);
     if (!content.subarray(0, MAGIC.length - 1).equals(MAGIC.subarray(0, -1)) || !zero) {
       throw corrupt('it does not begin as one');

@@ -5,6 +5,7 @@ import {
   fdatasyncSync,
   openSync,
   readFileSync,
+  readSync,
   statfsSync,
   writeFileSync,
   writeSync,
@@ -13,6 +14,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findMount } from '../../src/base/os/mod.ts';
+import { readFully } from '../../src/base/read-fully.ts';
 import { isAlive, until } from '../harness/processes.ts';
 import { canMount } from '../harness/volume.ts';
 import { FaultFs } from './mod.ts';
@@ -62,6 +64,21 @@ describe.skipIf(!canMount)('a device of the rig', () => {
     expect(readFileSync(join(other, 'file'), 'utf8')).toBe('content');
     await rig.clearFault(rule);
     expect(readFileSync(join(disk, 'file'), 'utf8')).toBe('content');
+  });
+
+  it('fails in the middle of a long read, which read(2) does not say', async () => {
+    const path = join(disk, 'file');
+    writeFileSync(path, Buffer.alloc(4 * MIB, 'x'));
+    await rig.setFault({ devices: ['disk'], operation: 'read', kind: 'EIO', from: 2 });
+    const fd = openSync(path, 'r');
+    const into = Buffer.alloc(4 * MIB);
+    const count = readSync(fd, into, 0, into.length, 0);
+    expect(count).toBeGreaterThan(0);
+    expect(count).toBeLessThan(into.length);
+    expect(() => readFully(fd, into, 0, path)).toThrow('EIO');
+    await rig.clearFault();
+    expect(readFully(fd, into, 0, path)).toBe(into.length);
+    closeSync(fd);
   });
 
   it('is full at its size, which statfs tells', () => {

@@ -37,6 +37,10 @@ export interface VolumeOptions {
   disks?: number;
   cacheBytes?: number;
   bucketBytes?: number;
+  /** Where HOME is made, instead of beside the disks. */
+  home?: string;
+  /** Existing folders for disks, instead of new ones. */
+  diskFolders?: string[];
   /** Makes every disk a file system in memory of this size. */
   diskMib?: number;
   /** Puts HOME on a file system in memory of this size. */
@@ -73,10 +77,10 @@ export class TestVolume {
     this.folder = mkdtempSync(join(process.env.DFS_TEST_FOLDER ?? tmpdir(), 'dfs-volume-'));
     this.mountPoint = this.subfolder('mnt');
     this.#bucketBytes = options.bucketBytes ?? BUCKET_BYTES;
-    this.disks = Array.from({ length: options.disks ?? 3 }, (_, index) =>
-      this.subfolder(`disk${index + 1}`),
-    );
-    this.home = join(this.folder, 'home');
+    this.disks =
+      options.diskFolders ??
+      Array.from({ length: options.disks ?? 3 }, (_, index) => this.subfolder(`disk${index + 1}`));
+    this.home = options.home ?? join(this.folder, 'home');
     this.#cacheBytes = options.cacheBytes ?? 2 ** 30;
     this.#reaper = spawn('python3', [REAPER, this.folder], {
       detached: true,
