@@ -66,7 +66,14 @@ export class Cut {
     file.dirty = new IntervalSet();
     this.#frozen.set(file.ino, file);
     const { ino } = file;
-    this.#fresh.push({ ino, sizeBytes: state.sizeBytes, ranges, path: () => state.path });
+    const descriptor = (): number | undefined => this.#files.existing(file);
+    this.#fresh.push({
+      ino,
+      sizeBytes: state.sizeBytes,
+      ranges,
+      path: () => state.path,
+      descriptor,
+    });
   };
 
   /**

@@ -1,31 +1,16 @@
-import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DfsError, InvariantError, messageOf } from '../base/errors.ts';
-import { CHUNK_ID_BYTES, type ChunkId, type Epoch, type Ino } from '../base/ids.ts';
+import type { Epoch, Ino } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import { type Timed, untimed } from '../base/pauses.ts';
-import type { Erased, ExtentRange, FileExtents, LiveMeta } from '../meta/mod.ts';
+import type { LiveMeta } from '../meta/mod.ts';
 import { Checkpoints } from './checkpoints.ts';
-import { type CommitProgress, ProgressCount } from './commit-progress.ts';
-import type { CutSource, FrozenFile } from './cut-source.ts';
+import type { CommitBackend } from './commit-backend.ts';
+import type { CommitProgress } from './commit-progress.ts';
+import { CutCommit } from './cut-commit.ts';
+import type { CutSource } from './cut-source.ts';
 import { type DeadlineFigures, Schedule, type Waiting } from './schedule.ts';
-import { addExtent, batchesOf, type Segment, segmentsOf } from './segments.ts';
-import { inTurns, ROWS_A_TURN, slicesOf } from './slices.ts';
-import { joinSmallExtents } from './small-extents.ts';
-
-/** The side of a commit that touches disks; it lives on a thread of its own. */
-export interface CommitBackend {
-  /**
-   * Reads the segments as they were at the cut, stores what is new: their chunk ids, 32 bytes each,
-   * in order.
-   */
-  store(segments: Segment[]): Promise<Uint8Array>;
-  /** Writes the epoch on the disks and syncs them; resolves when it has its redundancy. */
-  publish(epoch: { epoch: Epoch; seq: number; cutTimeMs: number }): Promise<void>;
-  /** Forgets what was stored for an epoch that will not be published. */
-  abandon(): Promise<void>;
-  /** Copies SQLite's log of the live metadata into its file; resolves to the pages in the log. */
-  checkpoint(): Promise<number>;
-}
+import { SmallExtents } from './small-extents.ts';
 
 export interface CommitterOptions {
   meta: LiveMeta;
@@ -46,6 +31,12 @@ export interface CommitterOptions {
   dirtyBytesMax: number;
   log: Log;
   timed?: Timed;
+}
+
+interface Waiter {
+  resolve: (epoch: Epoch) => void;
+  reject: (error: unknown) => void;
+  isUrgent: boolean;
 }
 
 export interface CommitStatus {
@@ -71,11 +62,9 @@ export interface CommitTotals {
   lastCutMs: number;
 }
 
-const BATCHES_IN_FLIGHT = 3;
-/** Rows that go in larger numbers: some 0.5 us each. */
-const OLD_ROWS_A_TURN = 2000;
 const CHECK_MS = 200;
-const RETRY_MS = 1000;
+/** Old rows removed in one turn of the event loop. */
+const OLD_ROWS_A_TURN = 2000;
 /** How long a change may wait for its commit, unless somebody says so. */
 export const DEADLINE_MS = 30_000;
 
@@ -98,6 +87,8 @@ export class Committer {
   readonly #timed: Timed;
   readonly #checkpoints: Checkpoints;
   readonly #schedule: Schedule;
+  readonly #cuts: CutCommit;
+  readonly #smallExtents: SmallExtents;
   readonly #totals: CommitTotals = {
     commits: 0,
     failures: 0,
@@ -108,12 +99,10 @@ export class Committer {
   };
   #nextEpoch: Epoch;
   #running: Promise<void> | undefined;
-  #count: ProgressCount | undefined;
-  #waiters: { resolve: (epoch: Epoch) => void; reject: (error: unknown) => void }[] = [];
+  #waiters: Waiter[] = [];
   #timer: NodeJS.Timeout | undefined;
   #committedAtMs: number | undefined;
   #failure: string | undefined;
-  #closing = false;
   #closed = false;
 
   constructor(options: CommitterOptions) {
@@ -122,6 +111,13 @@ export class Committer {
     this.#nextEpoch = options.firstEpoch;
     const { meta, backend, log, intervalMs, deadlineMs = DEADLINE_MS, dirtyBytesMax } = options;
     this.#schedule = new Schedule({ intervalMs, deadlineMs, dirtyBytesMax });
+    const { cache } = options;
+    const parts = { meta, cache, backend, log, timed: this.#timed };
+    this.#cuts = new CutCommit(parts);
+    this.#cuts.onTrouble = (message) => {
+      this.#failure = message;
+    };
+    this.#smallExtents = new SmallExtents(parts);
     const copy = (): Promise<number> => backend.checkpoint();
     this.#checkpoints = new Checkpoints({ meta, copy, timed: this.#timed, log });
   }
@@ -138,7 +134,7 @@ export class Committer {
 
   get status(): CommitStatus {
     return {
-      running: this.#count?.progress,
+      running: this.#cuts.count?.progress,
       committedEpoch: this.#options.meta.committedEpoch,
       committedAtMs: this.#committedAtMs,
       failure: this.#failure,
@@ -155,7 +151,7 @@ export class Committer {
     const { meta, cache } = this.#options;
     const { pendingOps, pendingBytes } = meta;
     // While a commit runs, operations of its cut are pending as well; bytes count from the cut on.
-    const ops = this.#count === undefined ? pendingOps : Math.min(1, pendingBytes);
+    const ops = this.#cuts.count === undefined ? pendingOps : Math.min(1, pendingBytes);
     return { dirtyBytes: cache.dirtyBytes, ops, opBytes: pendingBytes };
   }
 
@@ -169,10 +165,20 @@ export class Committer {
     this.#noteMapped();
     if (this.#schedule.look(this.#waiting)) void this.#run();
     this.#pace();
+    this.#tidy();
+  }
+
+  /** What commits leave for later. */
+  #tidy(): void {
+    const { publishes } = this.#options.meta;
+    if (this.#running === undefined) this.#smallExtents.look();
+    publishes.trimLater();
+    if (publishes.isTrimmed) return;
+    this.#timed('drop the journal', () => publishes.trim(OLD_ROWS_A_TURN));
   }
 
   #pace(): void {
-    const { bytesDone = 0 } = this.#count?.progress ?? {};
+    const { bytesDone = 0 } = this.#cuts.count?.progress ?? {};
     this.#options.cache.pace?.({ bytesMax: this.#schedule.backlogBytesMax(bytesDone), bytesDone });
   }
 
@@ -188,13 +194,16 @@ export class Committer {
     }
   }
 
-  /** Resolves with the epoch that has everything up to now; rejects when that commit fails. */
-  async commit(): Promise<Epoch> {
+  /**
+   * Resolves with the epoch that has everything up to now; rejects when that commit fails. An
+   * urgent one of little data goes the short way: see {@link CutCommit}.
+   */
+  async commit(options: { isUrgent: boolean } = { isUrgent: false }): Promise<Epoch> {
     if (this.#closed) throw closing();
     this.#options.cache.lending.noteMapped('now');
     if (this.isClean) return this.#options.meta.committedEpoch;
     return new Promise((resolve, reject) => {
-      this.#waiters.push({ resolve, reject });
+      this.#waiters.push({ resolve, reject, ...options });
       void this.#run();
     });
   }
@@ -215,7 +224,7 @@ export class Committer {
     const waiters = this.#waiters;
     this.#waiters = [];
     try {
-      const epoch = await this.#commitCut();
+      const epoch = await this.#commitCut(waiters);
       this.#failure = undefined;
       for (const waiter of waiters) waiter.resolve(epoch);
     } catch (error) {
@@ -226,134 +235,43 @@ export class Committer {
       this.#options.log('error', 'commit failed', { message: this.#failure });
       for (const waiter of waiters) waiter.reject(error);
     } finally {
-      this.#count = undefined;
+      this.#cuts.count = undefined;
       this.#pace();
     }
   }
 
-  async #commitCut(): Promise<Epoch> {
-    const { meta, cache, backend, log } = this.#options;
+  async #commitCut(waiters: readonly Waiter[]): Promise<Epoch> {
+    const { meta, cache, log } = this.#options;
     if (meta.pendingOps === 0 && cache.dirtyBytes === 0) return meta.committedEpoch;
     const startedMs = performance.now();
-    await this.#settle();
-    for (let busy = cache.resizing; busy !== undefined; busy = cache.resizing) {
-      await busy;
-      await nextTurn(); // Those who waited for it as well go first.
-    }
     const epoch = this.#nextEpoch;
-    const cutTimeMs = Date.now();
-    const cutMs = performance.now();
-    // Invariant 1: no await from here to freeze().
-    const { seq, erased } = this.#timed('cut', () => {
-      const taken = meta.cut(cache.grown(Number.POSITIVE_INFINITY));
-      cache.freeze(epoch);
-      return taken;
+    const { cutTimeMs, files } = await this.#cuts.commit({
+      epoch,
+      isUrgent: waiters.some(({ isUrgent }) => isUrgent),
+      onCut: () => {
+        this.#nextEpoch = (epoch + 1) as Epoch;
+        this.#schedule.cut(cache.frozenBytes);
+      },
+      onPublished: () => {
+        for (const { resolve } of waiters) resolve(epoch);
+      },
     });
-    this.#totals.lastCutMs = performance.now() - cutMs;
-    this.#nextEpoch = (epoch + 1) as Epoch;
-    this.#schedule.cut(cache.frozenBytes);
-    const count = new ProgressCount(epoch);
-    this.#count = count;
-    let files: FileExtents[];
-    try {
-      files = await this.#store(count);
-      count.published();
-      await allOf([backend.publish({ epoch, seq, cutTimeMs }), meta.wal.syncAll()]);
-      await this.#follow({ epoch, seq, files, erased });
-    } catch (error) {
-      await inTurns(this.#timed, 'thaw', () => cache.abandoned(ROWS_A_TURN));
-      await backend.abandon().catch(() => undefined);
-      throw error;
-    }
-    await inTurns(this.#timed, 'thaw', () => cache.published(ROWS_A_TURN));
     this.#schedule.committed();
     this.#committedAtMs = cutTimeMs;
-    await joinSmallExtents({ meta, cache, timed: this.#timed }, files);
+    await this.#smallExtents.note(files);
     const totals = this.#totals;
     totals.commits++;
     totals.files += files.length;
-    totals.bytes += count.progress.bytesTotal;
+    totals.bytes += this.#cuts.count?.progress.bytesTotal ?? 0;
     totals.lastMs = performance.now() - startedMs;
+    totals.lastCutMs = this.#cuts.lastCutMs;
     log('debug', 'committed', {
       epoch,
       files: files.length,
       cutMs: Math.round(totals.lastCutMs),
-      ms: Math.round(performance.now() - startedMs),
+      ms: Math.round(totals.lastMs),
     });
     return epoch;
-  }
-
-  /**
-   * Writes down what files have grown to, some in each turn: at the cut only those are left that
-   * grow meanwhile.
-   */
-  async #settle(): Promise<void> {
-    const { meta, cache } = this.#options;
-    let turns = Math.floor(cache.grownFiles / ROWS_A_TURN);
-    await inTurns(this.#timed, 'write down sizes', () => {
-      if (turns-- <= 0) return false;
-      const some = cache.grown(ROWS_A_TURN);
-      meta.grow(some);
-      cache.settled(some);
-      return true;
-    });
-  }
-
-  /** Stores all dirty ranges; what stands at their offsets afterwards, by file. */
-  async #store(count: ProgressCount): Promise<FileExtents[]> {
-    const frozen: FrozenFile[] = [];
-    await inTurns(this.#timed, 'freeze', () => {
-      const some = this.#options.cache.frozen(ROWS_A_TURN);
-      for (const file of some) {
-        frozen.push(file);
-        count.found(file);
-      }
-      return some.length > 0;
-    });
-    const byIno = new Map<Ino, ExtentRange[]>();
-    const batches = batchesOf(segmentsOf(frozen));
-    const worker = async (): Promise<void> => {
-      for (const batch of batches) {
-        const ids = await this.#options.backend.store(batch);
-        collect(byIno, batch, ids);
-        count.stored(batch);
-      }
-    };
-    await allOf(Array.from({ length: BATCHES_IN_FLIGHT }, worker));
-    return [...byIno].map(([ino, ranges]) => ({ ino, ranges }));
-  }
-
-  /** The disks have the epoch, the live metadata must have it too: a full device is waited for. */
-  async #follow(taken: {
-    epoch: Epoch;
-    seq: number;
-    files: FileExtents[];
-    erased: Erased;
-  }): Promise<void> {
-    const { meta, cache, log } = this.#options;
-    for (;;) {
-      try {
-        await this.#takeOver(taken.files, taken.erased);
-        cache.lending.keepMarks();
-        meta.publishDone(taken.epoch, taken.seq);
-        await inTurns(this.#timed, 'drop the journal', () => meta.trim(OLD_ROWS_A_TURN));
-        return;
-      } catch (error) {
-        // A process that ends leaves it to the next one, which takes the epoch from the disks.
-        if (error instanceof InvariantError || this.#closing) throw error;
-        this.#failure = messageOf(error);
-        log('error', 'committed, but not noted', { epoch: taken.epoch, message: this.#failure });
-      }
-      await delay(RETRY_MS);
-    }
-  }
-
-  /** Gives the live metadata its new extents, a few files a turn of the event loop. */
-  async #takeOver(files: FileExtents[], erased: Erased): Promise<void> {
-    for (const some of slicesOf(files, ROWS_A_TURN)) {
-      this.#timed('take over extents', () => this.#options.meta.publishExtents(some, erased));
-      await nextTurn();
-    }
   }
 
   /**
@@ -362,7 +280,7 @@ export class Committer {
    */
   async close(options: { commit: boolean }): Promise<void> {
     clearInterval(this.#timer);
-    this.#closing = true;
+    this.#cuts.isClosing = true;
     try {
       if (options.commit) await this.commit();
     } finally {
@@ -377,20 +295,4 @@ export class Committer {
 
 function closing(): DfsError {
   return new DfsError('CLOSED', 'Cannot commit: the volume is closing');
-}
-
-/**
- * Waits for all to end, before what they work on may be given up; throws what the first of them
- * threw.
- */
-async function allOf(work: Promise<void>[]): Promise<void> {
-  for (const end of await Promise.allSettled(work)) if (end.status === 'rejected') throw end.reason;
-}
-
-function collect(byIno: Map<Ino, ExtentRange[]>, batch: Segment[], ids: Uint8Array): void {
-  for (const [index, segment] of batch.entries()) {
-    const at = index * CHUNK_ID_BYTES;
-    const chunk = Buffer.from(ids.subarray(at, at + CHUNK_ID_BYTES)) as ChunkId;
-    addExtent(byIno, segment, chunk);
-  }
 }

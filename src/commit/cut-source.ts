@@ -12,6 +12,8 @@ export interface FrozenFile {
   readonly ranges: readonly Interval[];
   /** The file that holds the bytes at their own offsets; it may change until they are captured. */
   path(): string;
+  /** A descriptor of that file, for the turn of the cut only. */
+  descriptor(): number | undefined;
 }
 
 /**

@@ -10,7 +10,10 @@ export class EpochBuilder {
   readonly #scheme: string;
   #live: Database.Database | undefined;
   #chunks = new Map<string, { chunk: ChunkId; lengthBytes: number }>();
+  #inline = new Map<string, { chunk: ChunkId; content: Buffer }>();
   #files = new Map<Ino, ExtentRange[]>();
+  /** Inline chunks that nobody names go with this epoch. */
+  sweep = false;
 
   /** `livePath` is the database with the journal; `scheme` that of the chunks this epoch stores. */
   constructor(livePath: string, scheme: string) {
@@ -24,6 +27,11 @@ export class EpochBuilder {
 
   addChunk(chunk: ChunkId, lengthBytes: number): void {
     this.#chunks.set(chunkKey(chunk), { chunk, lengthBytes });
+  }
+
+  /** The record has the chunk's content. */
+  addInline(chunk: ChunkId, content: Uint8Array): void {
+    this.#inline.set(chunkKey(chunk), { chunk, content: Buffer.from(content) });
   }
 
   /** The bytes of a segment are the chunk. */
@@ -42,16 +50,31 @@ export class EpochBuilder {
       .prepare('select op from journal where seq > ? and seq <= ? order by seq')
       .raw();
     for (const [op] of journal.iterate(afterSeq, seq) as IterableIterator<[Buffer]>) out.raw(op);
+    return this.#finish(out);
+  }
+
+  /** The same with operations of the journal at hand. */
+  bodyOf(ops: Uint8Array): Buffer {
+    return this.#finish(new ByteWriter(1 << 16).raw(ops));
+  }
+
+  #finish(out: ByteWriter): Buffer {
     for (const { chunk, lengthBytes } of this.#chunks.values()) {
       encodeOp(out, { kind: 'chunk', chunk, lengthBytes, scheme: this.#scheme });
     }
+    for (const { chunk, content } of this.#inline.values()) {
+      encodeOp(out, { kind: 'inline', chunk, content });
+    }
     for (const [ino, ranges] of this.#files) encodeOp(out, { kind: 'extents', ino, ranges });
+    if (this.sweep) encodeOp(out, { kind: 'sweep' });
     return out.finish();
   }
 
   clear(): void {
     this.#chunks = new Map();
+    this.#inline = new Map();
     this.#files = new Map();
+    this.sweep = false;
   }
 
   /**

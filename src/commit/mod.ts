@@ -4,8 +4,9 @@
  * an interface of its own. The committed side of the volume, with its disks, lives here as well.
  */
 export type { ReadRange } from './capture-reader.ts';
+export type { CommitBackend, EpochCut, SmallCommit } from './commit-backend.ts';
 export type { CommitProgress } from './commit-progress.ts';
-export type { CommitBackend, CommitStatus, CommitTotals } from './committer.ts';
+export type { CommitStatus, CommitTotals } from './committer.ts';
 export { Committer, DEADLINE_MS } from './committer.ts';
 export type { CapturedRange, CutSource, FrozenFile } from './cut-source.ts';
 export type { DeadlineFigures } from './schedule.ts';

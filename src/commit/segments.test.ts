@@ -17,7 +17,8 @@ const frozenFile: fc.Arbitrary<FrozenFile> = fc
   .map(({ ino, sizeBytes, blocks }) => {
     const set = new IntervalSet();
     for (const [at, count] of blocks) set.add(at * BLOCK_BYTES, (at + count) * BLOCK_BYTES);
-    return { ino: ino as Ino, sizeBytes, ranges: [...set], path: () => `/cache/${ino}` };
+    const where = { path: () => `/cache/${ino}`, descriptor: () => undefined };
+    return { ino: ino as Ino, sizeBytes, ranges: [...set], ...where };
   });
 
 test('segments cover the frozen ranges below the end, and nothing else, in order', () => {
@@ -62,6 +63,7 @@ test('many small files share a batch, up to a number of them', () => {
     sizeBytes: 1,
     ranges: [{ start: 0, end: BLOCK_BYTES }],
     path: () => '/cache/x',
+    descriptor: () => undefined,
   }));
   expect([...batchesOf(segmentsOf(files))].map(({ length }) => length)).toEqual([
     256, 256, 256, 232,

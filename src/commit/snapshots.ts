@@ -19,7 +19,7 @@ import type { EpochLogs } from './epoch-logs.ts';
 export interface SnapshotsOptions {
   home: string;
   tag: Buffer;
-  committed: CommittedMeta;
+  committed: () => CommittedMeta;
   logs: EpochLogs;
   log: Log;
 }
@@ -33,7 +33,7 @@ export interface CommittedSource {
 }
 
 /** A snapshot is due when the log since the last one is as long as it, but not before this. */
-const LOG_BYTES_MIN: number = 16 * MIB;
+const LOG_BYTES_MIN: number = 64 * MIB;
 
 /** Writes snapshots of the committed metadata to the disks, beside commits, and reads them back. */
 export class Snapshots {
@@ -79,7 +79,7 @@ export class Snapshots {
     const { home, tag, committed, logs } = this.#options;
     const source = join(home, 'snapshot.tmp');
     const { epoch, incarnation, recordId } = this.#head();
-    committed.copyTo(source);
+    committed().copyTo(source);
     try {
       for (const [id, log] of disks) {
         try {
@@ -99,7 +99,7 @@ export class Snapshots {
   }
 
   #head(): Head {
-    const head = this.#options.committed.head();
+    const head = this.#options.committed().head();
     if (head === undefined) throw new DfsError('CORRUPT', 'Cannot make a snapshot: no epoch');
     return head;
   }

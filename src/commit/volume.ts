@@ -1,26 +1,33 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { assert, DfsError, messageOf } from '../base/errors.ts';
+import { assert, DfsError, InvariantError, messageOf } from '../base/errors.ts';
 import { CHUNK_ID_BYTES, type ChunkId, type DiskId, type Epoch } from '../base/ids.ts';
+import { MIB } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
 import { hashChunk, parseScheme, type Scheme, survives } from '../chunk/mod.ts';
-import { createPlacer, type DiskMap, decodeDiskMap, volumeTag } from '../diskmap/mod.ts';
+import { createPlacer, type DiskMap, volumeTag } from '../diskmap/mod.ts';
 import {
+  type ChunkRow,
   type CommittedMeta,
   decodeEpochRecordHeader,
   encodeEpochRecord,
   type Head,
-  operationsOf,
+  INLINE_SCHEME,
 } from '../meta/mod.ts';
 import { ChunkStore } from '../store/mod.ts';
 import { type Capture, CaptureReader } from './capture-reader.ts';
-import type { CommitBackend } from './committer.ts';
+import type { CommitBackend, EpochCut, SmallCommit } from './commit-backend.ts';
 import { EpochBuilder } from './epoch-builder.ts';
-import { EpochLogs, type VerifyTip } from './epoch-logs.ts';
+import { EpochFeed } from './epoch-feed.ts';
+import { EpochLogs } from './epoch-logs.ts';
+import { openNewest } from './newest-epoch.ts';
 import type { Segment } from './segments.ts';
-import { type CommittedSource, Snapshots } from './snapshots.ts';
-import { diskPaths, openVolumeDisk, type VolumeDisk } from './volume-disk.ts';
+import { Snapshots } from './snapshots.ts';
+import { openVolumeDisk, type VolumeDisk } from './volume-disk.ts';
+import { readMap } from './volume-map.ts';
+
+/** Inline content that one commit puts into buckets, beside what it has to store itself. */
+const MOVED_BYTES_MAX: number = 4 * MIB;
 
 export interface VolumeOptions {
   home: string;
@@ -49,14 +56,13 @@ export interface VolumeHead extends Head {
  * own, beside the event loop that serves the kernel.
  *
  * Invariants:
- *  1. `committed` stands at a published epoch; it moves only after the disks have the next one.
+ *  1. `committed` stands at the newest published epoch; it moves only after the disks have the next.
  *  2. Pieces and record of an epoch are all written before any of them counts, and synced in one
  *     parallel round.
  *  3. A chunk is referenced without being stored only if a published epoch, or this one, stored it.
  */
 export class Volume implements CommitBackend {
   readonly map: DiskMap;
-  readonly committed: CommittedMeta;
   readonly chunks: ChunkStore;
   readonly disks: readonly VolumeDisk[];
   readonly #logs: EpochLogs;
@@ -65,20 +71,26 @@ export class Volume implements CommitBackend {
   readonly #snapshots: Snapshots;
   readonly #epoch: EpochBuilder;
   readonly #reader: CaptureReader;
+  readonly #feed: EpochFeed;
+  readonly #log: Log;
   #incarnation = 0;
+  /** Content that is inline, more or less: what became superfluous may be counted. */
+  #inlineBytes = 0;
 
   private constructor(parts: {
     options: VolumeOptions;
     map: DiskMap;
     disks: VolumeDisk[];
-    committed: CommittedMeta;
+    feed: EpochFeed;
     chunks: ChunkStore;
     logs: EpochLogs;
   }) {
-    const { options, map, disks, committed, chunks, logs } = parts;
+    const { options, map, disks, feed, chunks, logs } = parts;
     this.map = map;
     this.disks = disks;
-    this.committed = committed;
+    this.#feed = feed;
+    this.#log = options.log;
+    this.#inlineBytes = feed.committed.inline.totals().bytes;
     this.chunks = chunks;
     this.#logs = logs;
     this.#scheme = parseScheme(map.scheme);
@@ -88,7 +100,7 @@ export class Volume implements CommitBackend {
     this.#snapshots = new Snapshots({
       home: options.home,
       tag: this.#tag,
-      committed,
+      committed: () => feed.committed,
       logs,
       log: options.log,
     });
@@ -129,7 +141,10 @@ export class Volume implements CommitBackend {
         log,
       };
       const committed = await openNewest(source, logs, chunks);
-      const volume = new Volume({ options, map, disks, committed, chunks, logs });
+      const head = committed.head();
+      assert(head !== undefined, 'an open volume has a head');
+      const feed = new EpochFeed(committed, head, log);
+      const volume = new Volume({ options, map, disks, feed, chunks, logs });
       volume.#incarnation = Math.max(logs.newest().incarnation, volume.head.incarnation) + 1;
       if (!readOnly) await volume.#snapshots.catchUp();
       return volume;
@@ -141,10 +156,14 @@ export class Volume implements CommitBackend {
   }
 
   get head(): VolumeHead {
-    const head = this.committed.head();
-    assert(head !== undefined, 'an open volume has a head');
+    const { head } = this.#feed;
     const newest = Math.max(head.epoch, this.#logs.newest().epoch);
     return { ...head, nextEpoch: (newest + 1) as Epoch };
+  }
+
+  /** The metadata of the newest published epoch. */
+  get committed(): CommittedMeta {
+    return this.#feed.committed;
   }
 
   /** Why a disk takes no metadata; undefined when it does. */
@@ -156,13 +175,14 @@ export class Volume implements CommitBackend {
     return this.#reader.read(segments, async (contents) => {
       const ids = Buffer.allocUnsafeSlow(contents.length * CHUNK_ID_BYTES);
       const fresh: { id: ChunkId; content: Buffer; scheme: Scheme }[] = [];
+      const { committed } = this;
       for (const [index, content] of contents.entries()) {
         const id = hashChunk(content);
         id.copy(ids, index * CHUNK_ID_BYTES);
         const segment = segments[index];
         assert(segment !== undefined, 'a content for each segment');
         this.#epoch.addExtent(segment, id);
-        if (this.#epoch.hasChunk(id) || this.committed.chunk(id) !== undefined) continue;
+        if (this.#epoch.hasChunk(id) || committed.chunk(id) !== undefined) continue;
         this.#epoch.addChunk(id, content.length);
         fresh.push({ id, content, scheme: this.#scheme });
       }
@@ -171,26 +191,55 @@ export class Volume implements CommitBackend {
     });
   }
 
-  async publish(cut: { epoch: Epoch; seq: number; cutTimeMs: number }): Promise<void> {
+  async publish(cut: EpochCut): Promise<void> {
+    const { chunks } = this;
+    await this.#moveInline();
+    const body = this.#epoch.body(this.head.seq, cut.seq);
+    // Invariant 2: one parallel round. Pieces are on all disks that were in service when they were
+    // put.
+    const inService = chunks.inService;
+    const lost = chunks.sync().then((synced) => inService.filter((id) => !synced.has(id)));
+    await this.#publish(cut, body, lost);
+  }
+
+  /**
+   * A commit of little: the record has all of it, so that nothing else is written and synced. The
+   * chunk ids of the segments, and how much content is inline now.
+   */
+  async commitSmall(small: SmallCommit): Promise<{ ids: Uint8Array; inlineBytes: number }> {
+    const { segments, content, ops, afterSeq } = small;
+    assert(afterSeq === this.#feed.head.seq, `operations behind ${afterSeq}`);
+    const ids = Buffer.allocUnsafeSlow(segments.length * CHUNK_ID_BYTES);
+    let at = 0;
+    for (const [index, segment] of segments.entries()) {
+      const bytes = content.subarray(at, at + segment.lengthBytes);
+      at += segment.lengthBytes;
+      const id = hashChunk(bytes);
+      id.copy(ids, index * CHUNK_ID_BYTES);
+      this.#epoch.addInline(id, bytes);
+      this.#epoch.addExtent(segment, id);
+    }
+    await this.#publish(small, this.#epoch.bodyOf(ops), Promise.resolve([]));
+    this.#inlineBytes += content.length;
+    return { ids, inlineBytes: this.#inlineBytes };
+  }
+
+  /** Writes and syncs the record, while what says which disks are `lost` goes on. */
+  async #publish(cut: EpochCut, body: Buffer, lost: Promise<DiskId[]>): Promise<void> {
     const { epoch, seq, cutTimeMs } = cut;
-    const { seq: afterSeq, recordId } = this.head;
-    const body = this.#epoch.body(afterSeq, seq);
     const record = encodeEpochRecord({
       volumeTag: this.#tag,
       epoch,
       incarnation: this.#incarnation,
       cutTimeMs,
       lastSeq: seq,
-      previous: recordId,
+      previous: this.#feed.head.recordId,
       body,
     });
-    // Invariant 2: one parallel round. Pieces are on all disks that were in service when they were
-    // put.
-    const inService = this.chunks.inService;
-    const [logged, synced] = await Promise.all([this.#logs.append(record), this.chunks.sync()]);
-    const lost = inService.filter((id) => !synced.has(id));
-    if (lost.length > 0) {
-      const state = `disk ${lost.join(', ')} failed while it was synced`;
+    this.#feed.makeRoom();
+    const [logged, lostDisks] = await Promise.all([this.#logs.append(record), lost]);
+    if (lostDisks.length > 0) {
+      const state = `disk ${lostDisks.join(', ')} failed while it was synced`;
       throw new DfsError('UNAVAILABLE', `Cannot publish epoch ${epoch}: ${state}`);
     }
     const needed = Math.min(survives(this.#scheme) + 1, this.map.disks.length);
@@ -198,10 +247,29 @@ export class Volume implements CommitBackend {
       const state = `${logged.size} of ${needed} disks took its record`;
       throw new DfsError('UNAVAILABLE', `Cannot publish epoch ${epoch}: ${state}`);
     }
-    this.committed.apply(decodeEpochRecordHeader(record), body);
+    this.#feed.published(decodeEpochRecordHeader(record), body);
     this.#epoch.clear();
-    this.committed.checkpoint();
     this.#snapshots.logged(record.length);
+  }
+
+  /** Puts inline chunks into buckets, as far as it can: this epoch will say that they are there. */
+  async #moveInline(): Promise<void> {
+    const { inline } = this.committed;
+    const { chunks, bytes } = inline.totals();
+    this.#inlineBytes = bytes;
+    if (chunks === 0) return;
+    const scheme = this.#scheme;
+    const oldest = inline.oldest(MOVED_BYTES_MAX);
+    try {
+      await this.chunks.putMany(oldest.map(({ id, content }) => ({ id, content, scheme })));
+    } catch (error) {
+      if (error instanceof InvariantError) throw error;
+      // They stay where they are: this commit may do without those disks.
+      this.#log('warn', 'small chunks stay with the metadata', { message: messageOf(error) });
+      return;
+    }
+    for (const { id, content } of oldest) this.#epoch.addChunk(id, content.length);
+    this.#epoch.sweep = true;
   }
 
   /** Copies SQLite's log of the live metadata into its file; resolves to the pages in the log. */
@@ -223,11 +291,7 @@ export class Volume implements CommitBackend {
         `Cannot read chunk ${id.toString('hex')}: nothing is known of it`,
       );
     }
-    const content = await this.chunks.get({
-      id,
-      scheme: parseScheme(row.scheme),
-      chunkBytes: row.lengthBytes,
-    });
+    const content = await this.#contentOf(row);
     const fd = openSync(order.path, 'r+');
     try {
       for (const { offset, chunkOffset, lengthBytes } of order.parts) {
@@ -241,73 +305,26 @@ export class Volume implements CommitBackend {
     }
   }
 
+  async #contentOf({ id, scheme, lengthBytes }: ChunkRow): Promise<Buffer> {
+    if (scheme !== INLINE_SCHEME) {
+      return this.chunks.get({ id, scheme: parseScheme(scheme), chunkBytes: lengthBytes });
+    }
+    const content = this.committed.inline.content(id);
+    if (content !== undefined && hashChunk(content).equals(id)) return content;
+    const state = 'its content in the committed metadata is damaged';
+    throw new DfsError('CORRUPT', `Cannot read chunk ${id.toString('hex')}: ${state}`);
+  }
+
   async close(): Promise<void> {
     await this.#snapshots.close();
     await this.chunks.close();
     await this.#logs.close();
     this.#epoch.close();
-    this.committed.close();
+    this.#feed.close();
   }
-}
-
-/** The committed database at the newest epoch that the disks have. */
-async function openNewest(
-  source: CommittedSource,
-  logs: EpochLogs,
-  chunks: ChunkStore,
-): Promise<CommittedMeta> {
-  const verifyTip: VerifyTip = (_header, body) => chunksVerify(chunks, body);
-  let committed = await Snapshots.openCommitted(source);
-  try {
-    await logs.replay(committed, verifyTip);
-    const newest = await Snapshots.newestEpoch(source);
-    if ((committed.head()?.epoch ?? 0) < newest) {
-      // A HOME older than its disks: their logs begin behind it, only a snapshot leads on.
-      source.log('warn', 'committed metadata is older than a snapshot', { epoch: newest });
-      committed.close();
-      committed = await Snapshots.rebuildCommitted(source);
-      await logs.replay(committed, verifyTip);
-    }
-    return committed;
-  } catch (error) {
-    committed.close();
-    throw error;
-  }
-}
-
-async function chunksVerify(chunks: ChunkStore, body: Buffer): Promise<boolean> {
-  for (const op of operationsOf(body, 0 as Epoch)) {
-    if (op.kind !== 'chunk') continue;
-    const chunk = { id: op.chunk, scheme: parseScheme(op.scheme), chunkBytes: op.lengthBytes };
-    try {
-      await chunks.get(chunk);
-    } catch {
-      return false;
-    }
-  }
-  return true;
 }
 
 function noDisk(disks: VolumeDisk[]): DfsError {
   const problems = disks.map((disk) => disk.problem).join('; ');
   return new DfsError('UNAVAILABLE', `Cannot open the volume: no disk can be used: ${problems}`);
-}
-
-/** The newest diskmap of HOME and the disks. */
-async function readMap(options: VolumeOptions): Promise<DiskMap> {
-  let newest: DiskMap | undefined;
-  const problems: string[] = [];
-  const onDisks = options.disks.map(({ path }) => diskPaths(path).diskmap);
-  for (const path of [join(options.home, 'diskmap'), ...onDisks]) {
-    try {
-      const map = decodeDiskMap(await readFile(path));
-      if (map.volumeUuid !== options.volumeUuid) continue;
-      if (newest === undefined || map.version > newest.version) newest = map;
-    } catch (error) {
-      if (error instanceof DfsError && error.code === 'NEWER_FORMAT') throw error;
-      problems.push(`${path}: ${messageOf(error)}`);
-    }
-  }
-  if (newest !== undefined) return newest;
-  throw new DfsError('UNAVAILABLE', `Cannot find the diskmap: ${problems.join('; ')}`);
 }

@@ -3,7 +3,7 @@ import type Database from 'better-sqlite3';
 import { ByteReader } from '../base/bytes.ts';
 import { DfsError } from '../base/errors.ts';
 import { type ChunkId, type Epoch, type Ino, ROOT_INO } from '../base/ids.ts';
-import { isLogLong, openDatabase } from './database.ts';
+import { openDatabase, sqliteError } from './database.ts';
 import type { EpochRecordHeader } from './epoch-record-format.ts';
 import { NO_RECORD_ID } from './epoch-record-format.ts';
 import type { Extent } from './extent-table.ts';
@@ -79,13 +79,25 @@ export class CommittedMeta {
 
   /** Takes over one epoch; all or nothing. Throws CORRUPT when its operations cannot be read. */
   apply(header: EpochRecordHeader, body: Buffer): void {
-    this.db
-      .transaction(() => {
+    this.applyAll([{ header, body }]);
+  }
+
+  /** As {@link apply} for some epochs in a row, all or none. NO_SPACE or IO. */
+  applyAll(epochs: { header: EpochRecordHeader; body: Buffer }[]): void {
+    const applyEach = (): void => {
+      for (const { header, body } of epochs) {
         for (const op of operationsOf(body, header.epoch)) this.#applyOne(op);
-        const { epoch, incarnation, lastSeq, id, cutTimeMs } = header;
-        this.#sql.setHead.run(epoch, incarnation, lastSeq, id, cutTimeMs);
-      })
-      .immediate();
+      }
+      const newest = epochs.at(-1)?.header;
+      if (newest === undefined) return;
+      const { epoch, incarnation, lastSeq, id, cutTimeMs } = newest;
+      this.#sql.setHead.run(epoch, incarnation, lastSeq, id, cutTimeMs);
+    };
+    try {
+      this.db.transaction(applyEach).immediate();
+    } catch (error) {
+      throw sqliteError(error, this.#path);
+    }
   }
 
   #applyOne(op: MetaOp): void {
@@ -211,9 +223,9 @@ export class CommittedMeta {
     this.db.prepare('vacuum into ?').run(target);
   }
 
-  /** Moves SQLite's log into the database file when it has grown. */
+  /** Moves SQLite's log into the database file. */
   checkpoint(): void {
-    if (isLogLong(this.#path)) this.db.pragma('wal_checkpoint(PASSIVE)');
+    this.db.pragma('wal_checkpoint(PASSIVE)');
   }
 
   /** Throws CORRUPT unless SQLite finds its file whole. */

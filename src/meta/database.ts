@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { assert, DfsError, messageOf } from '../base/errors.ts';
 
@@ -31,11 +30,4 @@ export function sqliteError(error: unknown, path: string): unknown {
   return new DfsError(corrupt ? 'CORRUPT' : 'IO', `Cannot use ${path}: ${messageOf(error)}`, {
     cause: error,
   });
-}
-
-const CHECKPOINT_BYTES = 4 * 1024 * 1024;
-
-/** Whether SQLite's log beside the database at `path` is worth a checkpoint. */
-export function isLogLong(path: string): boolean {
-  return (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > CHECKPOINT_BYTES;
 }

@@ -2,13 +2,14 @@ import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { DfsError } from '../base/errors.ts';
 import type { Epoch, Ino } from '../base/ids.ts';
 import { FRAME_HEADER } from './log-file.ts';
-import type { MetaOp } from './ops.ts';
+import type { FileExtents, MetaOp } from './ops.ts';
 import { decodeOp, encodeOp } from './ops-codec.ts';
 
 /** First byte of a record's payload. docs/formats/write-ahead-log.md */
 const OPS = 1;
 const DIRTY = 2;
 const SYNCED = 3;
+const PUBLISHED = 4;
 
 /** A change of the live metadata, as its log has it. */
 export type LiveRecord =
@@ -22,7 +23,16 @@ export type LiveRecord =
       ops: { op: MetaOp; bytes: Buffer }[];
     }
   | { kind: 'dirty'; ino: Ino; epoch: Epoch }
-  | { kind: 'synced'; ino: Ino; epoch: Epoch };
+  | { kind: 'synced'; ino: Ino; epoch: Epoch }
+  | Published;
+
+/** The disks have an epoch, up to this journal number, with these extents. */
+export interface Published {
+  kind: 'published';
+  epoch: Epoch;
+  seq: number;
+  files: FileExtents[];
+}
 
 /** Makes frames for {@link Transactions.change}, one at a time in the same memory. */
 export class LiveRecordWriter {
@@ -66,6 +76,19 @@ export class LiveRecordWriter {
       .u53(epoch);
     return this.#out.view();
   }
+
+  /** The bytes of all operations in that frame, a view. */
+  bytesOfAll(frame: Buffer): Buffer {
+    return frame.subarray(this.#ends[0]);
+  }
+
+  published({ epoch, seq, files }: Omit<Published, 'kind'>): Buffer {
+    const out = this.#out;
+    out.reset();
+    out.raw(FRAME_HEADER).u8(PUBLISHED).u53(epoch).u53(seq).u32(files.length);
+    for (const { ino, ranges } of files) encodeOp(out, { kind: 'extents', ino, ranges });
+    return out.view();
+  }
 }
 
 /** Reads a payload; throws CORRUPT for what {@link LiveRecordWriter} cannot have written. */
@@ -77,6 +100,7 @@ export function readLiveRecord(payload: Buffer): LiveRecord {
     from.end();
     return { kind: kind === DIRTY ? 'dirty' : 'synced', ino, epoch };
   }
+  if (kind === PUBLISHED) return readPublished(from);
   if (kind !== OPS) throw unknown(`kind ${kind}`);
   const firstSeq = from.u53();
   const flag = from.u8();
@@ -90,6 +114,18 @@ export function readLiveRecord(payload: Buffer): LiveRecord {
   }
   from.end();
   return { kind: 'ops', firstSeq, reply, ops };
+}
+
+function readPublished(from: ByteReader): Published {
+  const [epoch, seq] = [from.u53() as Epoch, from.u53()];
+  const files: FileExtents[] = [];
+  for (let left = from.u32(); left > 0; left--) {
+    const op = decodeOp(from);
+    if (op.kind !== 'extents') throw unknown(`operation ${op.kind} of an epoch`);
+    files.push({ ino: op.ino, ranges: op.ranges });
+  }
+  from.end();
+  return { kind: 'published', epoch, seq, files };
 }
 
 function unknown(what: string): DfsError {

@@ -1,9 +1,16 @@
 import type Database from 'better-sqlite3';
+import type { Epoch } from '../base/ids.ts';
 
 export type LiveSql = Record<
   'newestSeq' | 'putJournal' | 'journal' | 'local' | 'setLocal',
   Database.Statement
 >;
+
+/** Notes in table `local` which epoch is committed, and the last journal number in it. */
+export function noteCommitted(sql: LiveSql, committed: { epoch: Epoch; seq: number }): void {
+  sql.setLocal.run('committedEpoch', committed.epoch);
+  sql.setLocal.run('committedSeq', committed.seq);
+}
 
 /** The statements of the live metadata that are not the state machine's. */
 export function prepareLive(db: Database.Database): LiveSql {

@@ -13,14 +13,16 @@ import { LazyTimes } from './lazy-times.ts';
 import { LiveRecordWriter } from './live-records.ts';
 import { type LiveSql, prepareLive } from './live-sql.ts';
 import { Marks } from './marks.ts';
-import type { FileExtents, MetaOp, Time } from './ops.ts';
+import type { MetaOp, Time } from './ops.ts';
 import { decodeOp } from './ops-codec.ts';
+import { Publishes } from './publishes.ts';
+import { replaceState } from './rebase.ts';
+import { RecentOps } from './recent-ops.ts';
 import { replayRecord } from './replay.ts';
 import { ReplyRing } from './reply-ring.ts';
-import { LIVE_SCHEMA, STATE_TABLES } from './schema.ts';
+import { LIVE_SCHEMA } from './schema.ts';
 import { MetaState } from './state.ts';
 import { Transactions } from './transactions.ts';
-import { Trim } from './trim.ts';
 
 /**
  * Which kernel request asks for a change, so that its answer can be found if the kernel sends it
@@ -54,6 +56,8 @@ export class LiveMeta {
   readonly state: MetaState;
   /** Makes changes survive a power cut. */
   readonly wal: GroupSync;
+  /** The end of commits. */
+  readonly publishes: Publishes;
   readonly #transactions: Transactions;
   readonly #db: Database.Database;
   readonly #path: string;
@@ -64,11 +68,10 @@ export class LiveMeta {
   readonly #inos: InoNumbers;
   readonly #writer = new LiveRecordWriter();
   readonly #index: JournalIndex;
-  readonly #trim: Trim;
   readonly #marks: Marks;
   #lastSeq: number;
   #pendingBytes = 0;
-  #committedSeq: number;
+  readonly #recent = new RecentOps();
   /** Last number of the newest cut, published or not. */
   #cutSeq = 0;
 
@@ -81,22 +84,37 @@ export class LiveMeta {
     });
     this.#sql = prepareLive(this.#db);
     this.#replies = new ReplyRing(this.#db);
-    this.#trim = new Trim(this.#db);
     this.#marks = new Marks(this.#db);
     this.#transactions = this.#takeUp();
     this.#replies = new ReplyRing(this.#db);
     this.wal = new GroupSync(() => this.#transactions.sync());
     const newest = (this.#sql.newestSeq.get() as [number | null])[0] ?? 0;
-    this.#committedSeq = this.local('committedSeq');
-    this.#lastSeq = Math.max(newest, this.#committedSeq);
+    this.publishes = this.#openPublishes();
+    this.#lastSeq = Math.max(newest, this.committedSeq);
     this.#inos = new InoNumbers({
       next: Math.max(this.state.inoMax(), ROOT_INO) + 1,
       reserved: this.local('reservedIno'),
       reserve: (upTo) => this.#transactions.unlogged(() => this.setLocal('reservedIno', upTo)),
     });
     this.#index = new JournalIndex(this.#db, this.state);
-    this.#trim.all(this.committedEpoch, this.#committedSeq);
     for (const { seq, op } of this.journal()) this.#note(op, seq);
+  }
+
+  #openPublishes(): Publishes {
+    return new Publishes({
+      db: this.#db,
+      sql: this.#sql,
+      state: this.state,
+      marks: this.#marks,
+      transactions: this.#transactions,
+      writer: this.#writer,
+      recent: this.#recent,
+      index: () => this.#index,
+      committed: {
+        epoch: this.local('committedEpoch') as Epoch,
+        seq: this.local('committedSeq'),
+      },
+    });
   }
 
   /** Begins with what a process that died left in the log: rows only, nothing is in memory yet. */
@@ -118,11 +136,16 @@ export class LiveMeta {
   }
 
   get committedEpoch(): Epoch {
-    return this.local('committedEpoch') as Epoch;
+    return this.publishes.epoch;
+  }
+
+  /** The last journal number in a committed epoch. */
+  get committedSeq(): number {
+    return this.publishes.seq;
   }
 
   get pendingOps(): number {
-    return this.#lastSeq - this.#committedSeq;
+    return this.#lastSeq - this.committedSeq;
   }
 
   /** Changes since the start: SQLite's log grows with them. */
@@ -147,7 +170,7 @@ export class LiveMeta {
 
   /** Whether an operation on `ino` waits for a commit. */
   isPending(ino: Ino): boolean {
-    return (this.#index.pending.get(ino) ?? 0) > this.#committedSeq;
+    return (this.#index.pending.get(ino) ?? 0) > this.committedSeq;
   }
 
   /** Whether the newest operation on `ino` is in no cut yet. */
@@ -223,6 +246,7 @@ export class LiveMeta {
     }
     this.#lastSeq += ops.length;
     this.#pendingBytes += frame.length;
+    this.#recent.note(firstSeq, ops.length, this.#writer.bytesOfAll(frame));
     for (const [index, op] of ops.entries()) this.#note(op, firstSeq + index);
   }
 
@@ -303,13 +327,11 @@ export class LiveMeta {
 
   /**
    * Writes down size and times of dirty files and ends the journal of an epoch. Returns its last
-   * number.
+   * number. Who reads the journal on another connection needs a {@link flush} first.
    */
   cut(grown: Inode[]): { seq: number; erased: Erased } {
     this.writeTimes(LAZY_A_CUT);
     this.grow(grown);
-    // The journal is read on another connection.
-    this.flush();
     this.#index.erased = new Erased();
     this.#cutSeq = this.#lastSeq;
     this.#pendingBytes = 0;
@@ -317,68 +339,21 @@ export class LiveMeta {
   }
 
   /**
-   * Takes over new extents of some files of an epoch: the part of a publish that may be repeated.
-   */
-  publishExtents(files: FileExtents[], erased: Erased): void {
-    this.#transactions.unlogged(() => {
-      for (const file of files) {
-        if (this.state.inode(file.ino) === undefined) continue;
-        this.#index.restored(file.ino);
-        this.state.extents.replace(file.ino, erased.clip(file.ino, file.ranges));
-      }
-    });
-  }
-
-  /** Ends a publish: the epoch is committed, its journal is no longer needed ({@link trim}). */
-  publishDone(epoch: Epoch, seq: number): void {
-    this.#transactions.unlogged(() => {
-      this.setLocal('committedEpoch', epoch);
-      this.setLocal('committedSeq', seq);
-      this.#marks.dropSynced(epoch);
-    });
-    this.#committedSeq = seq;
-    this.#trim.begin({ epoch, seq, pending: this.#index.pending });
-  }
-
-  /** Removes up to `rows` rows of the journal and dirty marks of committed epochs; false: no more. */
-  trim(rows: number): boolean {
-    let isLeft = false;
-    this.#transactions.unlogged(() => {
-      isLeft = this.#trim.step(rows);
-    });
-    return isLeft;
-  }
-
-  /**
    * Makes the live state the committed one plus the journal behind it: after a crash between an
-   * epoch's publishing and the end of {@link publishDone}, and when a power cut took the newest
+   * epoch's publishing and the end of {@link Publishes.done}, and when a power cut took the newest
    * operations from here but not from the disks. `committedPath` is a database that stands at
    * `head`. One transaction.
    */
   rebase(committedPath: string, head: { epoch: Epoch; seq: number }): void {
     const later = [...this.journal(head.seq)];
-    this.#transactions.outside(() => {
-      this.#db.prepare('attach ? as committed').run(committedPath);
-    });
-    try {
-      const takeOver = (): void => {
-        for (const name of STATE_TABLES) {
-          this.#db.exec(
-            `delete from ${name}; insert into main.${name} select * from committed.${name}`,
-          );
-        }
-        this.#inodes.clear();
-        this.#lazy.clear();
-        for (const { op } of later) this.state.apply(op);
-        this.#trim.all(head.epoch, head.seq);
-        this.setLocal('committedEpoch', head.epoch);
-        this.setLocal('committedSeq', head.seq);
-      };
-      this.#transactions.unlogged(takeOver, { isLasting: true });
-    } finally {
-      this.#transactions.outside(() => this.#db.exec('detach committed'));
-    }
-    this.#committedSeq = head.seq;
+    const again = (): void => {
+      this.#inodes.clear();
+      this.#lazy.clear();
+      for (const { op } of later) this.state.apply(op);
+      this.publishes.rebased(head.epoch, head.seq);
+    };
+    replaceState({ db: this.#db, transactions: this.#transactions, committedPath, again });
+    this.#recent.clear();
     this.#lastSeq = Math.max(this.#lastSeq, head.seq);
     this.#inos.skipTo(this.state.inoMax() + 1);
     this.#index.clear();

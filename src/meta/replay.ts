@@ -1,5 +1,5 @@
 import { readLiveRecord } from './live-records.ts';
-import type { LiveSql } from './live-sql.ts';
+import { type LiveSql, noteCommitted } from './live-sql.ts';
 import type { Marks } from './marks.ts';
 import type { ReplyRing } from './reply-ring.ts';
 import type { MetaState } from './state.ts';
@@ -18,6 +18,11 @@ export function replayRecord(payload: Buffer, target: ReplayTarget): void {
   const record = readLiveRecord(payload);
   if (record.kind === 'dirty') return marks.putDirty(record.ino, record.epoch);
   if (record.kind === 'synced') return marks.putSynced(record.ino, record.epoch);
+  if (record.kind === 'published') {
+    for (const { ino, ranges } of record.files) rows.extents.replace(ino, ranges);
+    noteCommitted(sql, record);
+    return marks.dropSynced(record.epoch);
+  }
   for (const [index, { op, bytes }] of record.ops.entries()) {
     rows.apply(op);
     sql.putJournal.run(record.firstSeq + index, bytes);

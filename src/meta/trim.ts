@@ -27,6 +27,11 @@ export class Trim {
     this.#sql = prepare(db);
   }
 
+  /** Whether nothing is left to remove. */
+  get isDone(): boolean {
+    return this.#committed === undefined;
+  }
+
   /** Removes at once what a process that died did not come to. */
   all(epoch: Epoch, seq: number): void {
     this.#sql.dropJournal.run(seq);

@@ -1,6 +1,8 @@
 import type { ChunkId } from '../base/ids.ts';
-import { parseScheme } from '../chunk/mod.ts';
+import { hashChunk, parseScheme } from '../chunk/mod.ts';
 import type { Volume } from '../commit/mod.ts';
+import { type ChunkRow, INLINE_SCHEME } from '../meta/mod.ts';
+import type { ChunkReport } from '../store/mod.ts';
 
 /** How far a check is. */
 export interface FsckProgress {
@@ -31,6 +33,18 @@ export interface FsckReport {
 const CHUNKS_A_BATCH = 256;
 const REPORT_EVERY_CHUNKS = 64;
 
+/** Reads all there is of a chunk. */
+async function verify(
+  volume: Volume,
+  { id, lengthBytes, scheme }: Pick<ChunkRow, 'id' | 'lengthBytes' | 'scheme'>,
+): Promise<Pick<ChunkReport, 'readable' | 'pieces'>> {
+  if (scheme !== INLINE_SCHEME) {
+    return volume.chunks.verify({ id, scheme: parseScheme(scheme), chunkBytes: lengthBytes });
+  }
+  const content = volume.committed.inline.content(id);
+  return { readable: content !== undefined && hashChunk(content).equals(id), pieces: [] };
+}
+
 /**
  * Checks the newest epoch: metadata in itself, then every piece of every chunk of every file, all
  * of them read and verified. Changes nothing but the disks' notes of bad pieces.
@@ -55,8 +69,7 @@ export async function fsck(
   for (;;) {
     const batch = committed.chunksAfter(after, CHUNKS_A_BATCH);
     for (const { id, lengthBytes, scheme } of batch) {
-      const chunk = { id, scheme: parseScheme(scheme), chunkBytes: lengthBytes };
-      const { readable, pieces } = await volume.chunks.verify(chunk);
+      const { readable, pieces } = await verify(volume, { id, lengthBytes, scheme });
       for (const { health } of pieces) {
         report.pieces[health === 'disk down' ? 'diskDown' : health]++;
       }

@@ -110,7 +110,7 @@ export class LiveVolume {
       timed,
       durability: {
         mode,
-        commit: () => this.committer.commit(),
+        commit: () => this.committer.commit({ isUrgent: true }),
         receipt: (ino) => this.receipts.text(ino),
       },
       capacity: () => this.#capacity.now(),

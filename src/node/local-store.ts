@@ -1,6 +1,5 @@
 import { assert } from '../base/errors.ts';
-import type { Epoch } from '../base/ids.ts';
-import type { FetchOrder, Segment, VolumeHead } from '../commit/mod.ts';
+import type { EpochCut, FetchOrder, Segment, SmallCommit, VolumeHead } from '../commit/mod.ts';
 import { Volume } from '../commit/mod.ts';
 import type { Extent } from '../meta/mod.ts';
 import { type FsckProgress, type FsckReport, fsck } from './fsck.ts';
@@ -38,8 +37,12 @@ export class LocalStore implements VolumeStore {
     return this.#opened.store(segments);
   }
 
-  publish(cut: { epoch: Epoch; seq: number; cutTimeMs: number }): Promise<void> {
+  publish(cut: EpochCut): Promise<void> {
     return this.#opened.publish(cut);
+  }
+
+  commitSmall(small: SmallCommit): Promise<{ ids: Uint8Array; inlineBytes: number }> {
+    return this.#opened.commitSmall(small);
   }
 
   abandon(): Promise<void> {

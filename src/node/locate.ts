@@ -2,6 +2,7 @@ import type { ChunkId } from '../base/ids.ts';
 import { parseScheme } from '../chunk/mod.ts';
 import type { Volume } from '../commit/mod.ts';
 import { encodeBucketId, findDisk, formatLocation, volumeTag } from '../diskmap/mod.ts';
+import { INLINE_SCHEME } from '../meta/mod.ts';
 
 /** Where one piece is. */
 export interface LocatedPiece {
@@ -34,7 +35,7 @@ export async function locate(
   for (const { chunk, offset, lengthBytes } of extents) {
     const row = volume.committed.chunk(chunk);
     const pieces =
-      row === undefined
+      row === undefined || row.scheme === INLINE_SCHEME
         ? []
         : await volume.chunks.locate({ id: chunk, scheme: parseScheme(row.scheme) });
     located.push({

@@ -8,7 +8,7 @@ import { publishFile } from '../base/publish.ts';
 import { parseScheme, piecesNeeded } from '../chunk/mod.ts';
 import { DEADLINE_MS, diskPaths, Volume } from '../commit/mod.ts';
 import { type DiskMap, decodeDiskMap, encodeDiskMap } from '../diskmap/mod.ts';
-import { type DiskIdentity, LiveMeta, readDiskIdentity } from '../meta/mod.ts';
+import { type DiskIdentity, INLINE_SCHEME, LiveMeta, readDiskIdentity } from '../meta/mod.ts';
 import { type Config, writeConfig } from './config.ts';
 import { checkApart, existingFolder } from './disk-checks.ts';
 import { homePaths } from './home.ts';
@@ -127,6 +127,7 @@ async function inspect(
   for (;;) {
     const batch = committed.chunksAfter(after, CHUNKS_A_BATCH);
     for (const { id, lengthBytes, scheme: text } of batch) {
+      if (text === INLINE_SCHEME) continue; // It came with the metadata.
       const scheme = parseScheme(text);
       const pieces = await volume.chunks.locate({ id, scheme });
       const good = pieces.filter(({ health }) => health === 'ok').length;

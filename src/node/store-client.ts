@@ -1,13 +1,15 @@
 import { Worker } from 'node:worker_threads';
 import { DfsError } from '../base/errors.ts';
-import type { DiskId, Epoch } from '../base/ids.ts';
+import type { DiskId } from '../base/ids.ts';
 import type { Log, LogLevel } from '../base/log.ts';
 import type {
   CapturedRange,
   CommitBackend,
+  EpochCut,
   FetchOrder,
   ReadRange,
   Segment,
+  SmallCommit,
   VolumeHead,
 } from '../commit/mod.ts';
 import type { Extent } from '../meta/mod.ts';
@@ -75,8 +77,12 @@ export class StoreClient implements VolumeStore {
     return this.#rpc.call('store', segments);
   }
 
-  publish(cut: { epoch: Epoch; seq: number; cutTimeMs: number }): Promise<void> {
+  publish(cut: EpochCut): Promise<void> {
     return this.#rpc.call('publish', cut);
+  }
+
+  commitSmall(small: SmallCommit): Promise<{ ids: Uint8Array; inlineBytes: number }> {
+    return this.#rpc.call('commitSmall', small);
   }
 
   abandon(): Promise<void> {

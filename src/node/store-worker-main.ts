@@ -4,8 +4,15 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert } from '../base/errors.ts';
-import type { ChunkId, DiskId, Epoch } from '../base/ids.ts';
-import type { CapturedRange, FetchOrder, ReadRange, Segment } from '../commit/mod.ts';
+import type { ChunkId, DiskId } from '../base/ids.ts';
+import type {
+  CapturedRange,
+  EpochCut,
+  FetchOrder,
+  ReadRange,
+  Segment,
+  SmallCommit,
+} from '../commit/mod.ts';
 import { Volume } from '../commit/mod.ts';
 import { type FsckProgress, fsck } from './fsck.ts';
 import { locate } from './locate.ts';
@@ -39,7 +46,8 @@ const rpc: Rpc = new Rpc(parentPort, {
     return opened.head;
   },
   store: (segments: Segment[]) => volume().store(segments),
-  publish: (cut: { epoch: Epoch; seq: number; cutTimeMs: number }) => volume().publish(cut),
+  publish: (cut: EpochCut) => volume().publish(cut),
+  commitSmall: (small: SmallCommit) => volume().commitSmall(small),
   abandon: () => volume().abandon(),
   checkpoint: () => volume().checkpoint(),
   fetch: (order: FetchOrder) => volume().fetch(order),

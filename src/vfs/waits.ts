@@ -10,8 +10,8 @@ import type { Mode, Modes } from './modes.ts';
 export interface Durability {
   /** Of everything that nothing else is said of: see {@link Modes}. */
   mode: Mode;
-  /** Resolves when everything up to now is committed; rejects when that failed. */
-  commit(): Promise<unknown>;
+  /** Resolves with the epoch that has everything up to now; rejects when that failed. */
+  commit(): Promise<number>;
   /** Text of the receipt of `ino`: cached, committing or committed@epoch. */
   receipt(ino: Ino): string | Promise<string>;
 }
@@ -31,6 +31,8 @@ type Done = 0 | NegativeErrno | Promise<0 | NegativeErrno>;
 export class Waits {
   readonly #options: WaitsOptions;
   readonly #cancels = new Cancels();
+  /** The newest epoch that was waited for. */
+  #newest = 0;
 
   constructor(options: WaitsOptions) {
     this.#options = options;
@@ -84,7 +86,10 @@ export class Waits {
     const isClean = inode !== undefined && !isFolder(inode) && !this.#isUncommitted(ino);
     const result = isClean ? 0 : this.commitAll();
     if (typeof result === 'number') return result < 0 ? result : meta.committedEpoch;
-    return result.then((failed) => (failed < 0 ? failed : meta.committedEpoch));
+    // The disks may have an epoch a moment before the metadata says so.
+    return result.then((failed) =>
+      failed < 0 ? failed : Math.max(this.#newest, meta.committedEpoch),
+    );
   }
 
   /** Waits until everything up to now is committed. */
@@ -92,7 +97,10 @@ export class Waits {
     const { changes, durability, meta, cache, readOnly } = this.#options;
     if (readOnly) return meta.pendingOps + cache.dirtyBytes === 0 ? 0 : -EROFS;
     return durability.commit().then(
-      () => 0 as const,
+      (epoch) => {
+        this.#newest = epoch;
+        return 0 as const;
+      },
       (error: unknown) => changes.errno(error, 'commit'),
     );
   }

@@ -204,14 +204,16 @@ export class CacheRig {
     return this.#reader.read(segments, (contents) =>
       Promise.resolve(
         segments.map(({ ino, offset, lengthBytes }, index) => {
-          const chunk = this.#keep(contents[index]);
+          const chunk = this.keep(contents[index]);
           return { ino, ranges: [{ offset, lengthBytes, chunk, chunkOffset: 0 }] };
         }),
       ),
     );
   }
 
-  #keep(content: Buffer | undefined): ChunkId {
+  /** Keeps content as a chunk. */
+  /** Keeps content as a chunk. */
+  keep(content: Buffer | undefined): ChunkId {
     assert(content !== undefined, 'a content for each segment');
     const chunk = hashChunk(content);
     this.chunks.set(chunkKey(chunk), Buffer.from(content));
@@ -220,9 +222,9 @@ export class CacheRig {
 
   /** Ends a commit: the live metadata has the extents, what was frozen is clean. */
   publish(cut: OpenCut, files: FileExtents[]): void {
-    this.meta.publishExtents(files, cut.erased);
-    this.meta.publishDone(cut.epoch, cut.seq);
-    while (this.meta.trim(100));
+    this.meta.publishes.extents(files, cut.erased);
+    this.meta.publishes.done(cut.epoch, cut.seq);
+    while (this.meta.publishes.trim(100));
     while (this.cache.published(1));
   }
 

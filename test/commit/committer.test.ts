@@ -3,13 +3,21 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { DfsError } from '../../src/base/errors.ts';
 import type { Epoch, Ino } from '../../src/base/ids.ts';
 import { silentLog } from '../../src/base/log.ts';
-import { type CommitBackend, Committer, type Segment } from '../../src/commit/mod.ts';
+import {
+  type CommitBackend,
+  Committer,
+  type Segment,
+  type SmallCommit,
+} from '../../src/commit/mod.ts';
 import { BLOCK, bytesOf, CacheRig, type Gate, gate } from '../cache/fixture.ts';
 
 /** Keeps chunks in memory and epochs in a list; can be told to wait and to fail. */
 class FakeBackend implements CommitBackend {
   readonly published: number[] = [];
   readonly tried: number[] = [];
+  /** Epochs that came in one message. */
+  readonly small: number[] = [];
+  inlineBytes = 0;
   abandoned = 0;
   storing: Promise<void> = Promise.resolve();
   publishing: Promise<void> = Promise.resolve();
@@ -37,6 +45,17 @@ class FakeBackend implements CommitBackend {
       throw new DfsError('UNAVAILABLE', `Cannot publish epoch ${epoch}`);
     }
     this.published.push(epoch);
+  }
+
+  async commitSmall(small: SmallCommit): Promise<{ ids: Uint8Array; inlineBytes: number }> {
+    let at = 0;
+    const ids = small.segments.map(({ lengthBytes }) => {
+      at += lengthBytes;
+      return this.#rig.keep(Buffer.from(small.content.subarray(at - lengthBytes, at)));
+    });
+    this.small.push(small.epoch);
+    await this.publish(small);
+    return { ids: Buffer.concat(ids), inlineBytes: this.inlineBytes };
   }
 
   checkpoint(): Promise<number> {

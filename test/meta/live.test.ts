@@ -250,9 +250,9 @@ describe('a publish', () => {
     const { seq } = live.cut([]);
     live.markDirty(late, 2 as Epoch);
     live.run([widely(late)]);
-    live.publishDone(1 as Epoch, seq);
+    live.publishes.done(1 as Epoch, seq);
     expect(live.isPending(early)).toBe(false);
-    while (live.trim(100));
+    while (live.publishes.trim(100));
     expect(live.committedEpoch).toBe(1);
     expect([...live.journal()].map((entry) => entry.seq)).toEqual([seq + 1]);
     expect(live.dirtyInodes()).toEqual([{ ino: late, epoch: 2 }]);
@@ -269,10 +269,10 @@ describe('a publish', () => {
     const late = made(live, 'late');
     live.markDirty(late, 2 as Epoch);
     live.markDirty(inos[7] as Ino, 2 as Epoch);
-    live.publishDone(1 as Epoch, seq);
+    live.publishes.done(1 as Epoch, seq);
     let rows = [...live.journal()].length;
     for (let turn = 0; turn < 2; turn++) {
-      expect(live.trim(10)).toBe(true);
+      expect(live.publishes.trim(10)).toBe(true);
       const left = [...live.journal()].length;
       expect(rows - left).toBe(10);
       rows = left;
@@ -284,7 +284,7 @@ describe('a publish', () => {
     expect(after.dirtyInodes().map(({ ino }) => ino)).toEqual([inos[7], late]);
     expect(inos.some((ino) => after.isPending(ino))).toBe(false);
     expect(after.isPending(late)).toBe(true);
-    expect(after.trim(10)).toBe(false);
+    expect(after.publishes.trim(10)).toBe(false);
   });
 
   test('brings no byte back that a truncation behind its cut took', () => {
@@ -297,7 +297,7 @@ describe('a publish', () => {
     ]);
     const range = { offset: 0, lengthBytes: 8192, chunk: CHUNK, chunkOffset: 0 };
     const behind = { offset: 8192, lengthBytes: 500, chunk: CHUNK, chunkOffset: 0 };
-    live.publishExtents([{ ino, ranges: [range, behind] }], erased);
+    live.publishes.extents([{ ino, ranges: [range, behind] }], erased);
     const stored = live.state.extents.overlapping(ino, 0, 10_000);
     expect(stored).toEqual([{ ...range, lengthBytes: 100 }]);
   });
@@ -319,7 +319,7 @@ describe('a publish', () => {
       },
     ]);
     const range = { offset: 0, lengthBytes: 20_001, chunk: CHUNK, chunkOffset: 7 };
-    live.publishExtents([{ ino, ranges: [range] }], erased);
+    live.publishes.extents([{ ino, ranges: [range] }], erased);
     const stored = live.state.extents.overlapping(ino, 0, 30_000);
     expect(stored).toEqual([
       { ...range, lengthBytes: 4096 },
@@ -335,7 +335,7 @@ describe('a publish', () => {
     live.run([{ kind: 'unlink', parent: ROOT_INO, name: Buffer.from('a'), time: TIME }]);
     live.run([{ kind: 'reap', ino }]);
     const range = { offset: 0, lengthBytes: 10, chunk: CHUNK, chunkOffset: 0 };
-    live.publishExtents([{ ino, ranges: [range] }], erased);
+    live.publishes.extents([{ ino, ranges: [range] }], erased);
     expect(live.state.extents.overlapping(ino, 0, 100)).toEqual([]);
   });
 
@@ -373,7 +373,7 @@ describe('rebase()', () => {
       { kind: 'extents', ino, ranges: [range] },
     ]);
     // Half of the live side's publish was done, too.
-    pair.live.publishExtents([{ ino, ranges: [range] }], erased);
+    pair.live.publishes.extents([{ ino, ranges: [range] }], erased);
     pair.crash();
     pair.rebase();
     expect(names(pair.live)).toEqual(['in the epoch', 'later']);

@@ -26,7 +26,7 @@ function orphan(name: string, extents = 0): Ino {
   meta.run([{ kind: 'create', ...entry, ino, ...owner }]);
   const range = { lengthBytes: 4096, chunk: Buffer.alloc(32, 1) as ChunkId, chunkOffset: 0 };
   const ranges = Array.from({ length: extents }, (_, at) => ({ offset: at * 8192, ...range }));
-  meta.publishExtents([{ ino, ranges }], meta.cut([]).erased);
+  meta.publishes.extents([{ ino, ranges }], meta.cut([]).erased);
   meta.run([{ kind: 'unlink', ...entry }]);
   orphans.known(ino);
   return ino;

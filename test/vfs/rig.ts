@@ -37,7 +37,9 @@ export class Rig {
         mode: this.#options.mode ?? 'weak',
         commit: () => {
           this.commits++;
-          return this.beforeCommit.then(() => this.cacheRig.commit());
+          return this.beforeCommit
+            .then(() => this.cacheRig.commit())
+            .then(() => this.cacheRig.meta.committedEpoch);
         },
         receipt: (ino) => `receipt of ${ino}`,
       },

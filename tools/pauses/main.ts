@@ -61,6 +61,8 @@ function instantDisks(cache: () => FileCache): CommitBackend {
       return Promise.resolve(randomBytes(segments.length * CHUNK_ID_BYTES));
     },
     publish: () => Promise.resolve(),
+    commitSmall: ({ segments }) =>
+      Promise.resolve({ ids: randomBytes(segments.length * CHUNK_ID_BYTES), inlineBytes: 0 }),
     abandon: () => Promise.resolve(),
     checkpoint: () => Promise.resolve(0),
   };
