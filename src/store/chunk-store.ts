@@ -15,6 +15,8 @@ export interface ChunkStoreOptions {
   /** The disks of the map, undefined for one that could not be opened. */
   readonly disks: ReadonlyMap<DiskId, PieceDisk | undefined>;
   readonly log: Log;
+  /** A clock in ms. */
+  readonly now?: () => number;
 }
 
 /** How a disk is. */
@@ -35,14 +37,15 @@ export class ChunkStore {
   readonly #disks: DiskSet;
   #closed = false;
 
-  constructor({ placer, disks, log }: ChunkStoreOptions) {
+  constructor({ placer, disks, log, now }: ChunkStoreOptions) {
     this.#placer = placer;
-    this.#disks = new DiskSet(disks, log);
+    this.#disks = new DiskSet(disks, log, now);
   }
 
   /**
    * Writes every piece of a chunk, without syncing; pieces that are there and whole stay, so that
-   * this also repairs. UNAVAILABLE when there are fewer usable disks than pieces.
+   * this also repairs. UNAVAILABLE when there are fewer usable disks than pieces, NO_SPACE when
+   * there would be enough if they were not full.
    */
   put(chunk: ChunkToStore): Promise<void> {
     return this.putMany([chunk]);

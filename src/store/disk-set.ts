@@ -3,7 +3,8 @@ import type { DiskId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import type { PieceDisk } from './piece-disk.ts';
 
-// States of a disk: up -> full (no space for a piece) -> up (something was removed);
+// States of a disk: up -> full (no space for a piece) -> up (something was removed, or a piece that
+// was tried after a while found room);
 // up | full -> down (a write, a sync or the disk itself failed), which is final: a disk that works
 // again is opened anew. `missing` is a disk of the map that could not be opened.
 
@@ -17,7 +18,13 @@ export interface DiskSlot {
   status: DiskStatus;
   /** Why it is not up, else ''. */
   reason: string;
+  /** When a full disk is tried again, and how often it was full since it last took a piece. */
+  tryAtMs: number;
+  triedFull: number;
 }
+
+const TRY_MS_MIN = 10_000;
+const TRY_MS_MAX = 300_000;
 
 /** Failures of a call that are the caller's, not the disk's. */
 const CALLERS_FAULTS: readonly string[] = ['BAD_ARGUMENT', 'INVARIANT'];
@@ -28,13 +35,21 @@ export class DiskSet {
   /** Disks that took pieces since a sync of them last began. */
   readonly #unsynced = new Set<DiskId>();
   readonly #log: Log;
+  readonly #now: () => number;
 
-  constructor(disks: ReadonlyMap<DiskId, PieceDisk | undefined>, log: Log) {
+  /** `now` is a clock in ms. */
+  constructor(
+    disks: ReadonlyMap<DiskId, PieceDisk | undefined>,
+    log: Log,
+    now: () => number = () => performance.now(),
+  ) {
     this.#log = log;
+    this.#now = now;
     for (const [diskId, disk] of disks) {
       const missing = disk === undefined;
       const reason = missing ? 'it was not found' : '';
-      this.#slots.set(diskId, { diskId, disk, status: missing ? 'missing' : 'up', reason });
+      const status = missing ? 'missing' : 'up';
+      this.#slots.set(diskId, { diskId, disk, status, reason, tryAtMs: 0, triedFull: 0 });
     }
   }
 
@@ -46,10 +61,16 @@ export class DiskSet {
     return this.#slots.get(diskId)?.status ?? 'missing';
   }
 
-  /** The disk if it takes new pieces. */
+  /** The disk if it takes new pieces; a full one is tried again from time to time. */
   writable(diskId: DiskId): PieceDisk | undefined {
     const slot = this.#slots.get(diskId);
-    return slot?.status === 'up' ? slot.disk : undefined;
+    if (slot?.status === 'up') return slot.disk;
+    return slot?.status === 'full' && this.#now() >= slot.tryAtMs ? slot.disk : undefined;
+  }
+
+  /** Whether the disk would take pieces if it had room. */
+  isFull(diskId: DiskId): boolean {
+    return this.#slots.get(diskId)?.status === 'full';
   }
 
   /** The disk if it can be asked for pieces. */
@@ -61,6 +82,7 @@ export class DiskSet {
   /** A disk took pieces: until it is synced, they can be lost with it. */
   wrote(diskId: DiskId): void {
     this.#unsynced.add(diskId);
+    this.spaceFreed(diskId);
   }
 
   /** The disks that took pieces since the last call, also those that are down since. */
@@ -99,6 +121,7 @@ export class DiskSet {
     if (slot?.status !== 'full') return;
     slot.status = 'up';
     slot.reason = '';
+    slot.triedFull = 0;
     this.#log('info', 'disk.space', { diskId });
   }
 
@@ -112,7 +135,12 @@ export class DiskSet {
 
   #leaveUp(diskId: DiskId, status: 'full' | 'down', error: unknown): void {
     const slot = this.#slots.get(diskId);
-    if (slot === undefined || slot.status === 'down' || slot.status === status) return;
+    if (slot === undefined || slot.status === 'down') return;
+    if (status === 'full') {
+      slot.tryAtMs = this.#now() + Math.min(TRY_MS_MAX, TRY_MS_MIN * 2 ** slot.triedFull);
+      slot.triedFull++;
+    }
+    if (slot.status === status) return;
     slot.status = status;
     slot.reason = messageOf(error);
     this.#log('error', `disk.${status}`, { diskId, reason: slot.reason });

@@ -24,7 +24,8 @@ interface EncodedChunk extends ChunkToStore {
 
 /**
  * Writes all pieces of the chunks, one append a disk. A disk that fails is left out, and what it
- * should have taken goes where the map then says; UNAVAILABLE when too few disks are left.
+ * should have taken goes where the map then says; UNAVAILABLE when too few disks are left, NO_SPACE
+ * when there would be enough if they were not full.
  */
 export async function scatter(store: StoreParts, chunks: readonly ChunkToStore[]): Promise<void> {
   for (const chunk of chunks) placeAll(store, chunk);
@@ -107,5 +108,7 @@ function tooFewDisks(
   const needed = `${formatScheme(scheme)} takes ${pieceCount(scheme)} disks, ${usable} can be used`;
   const troubles = disks.troubles();
   const state = troubles === '' ? needed : `${needed}; ${troubles}`;
-  return new DfsError('UNAVAILABLE', `Cannot store chunk ${id.toString('hex')}: ${state}`);
+  const full = disks.all().filter(({ diskId }) => disks.isFull(diskId)).length;
+  const code = usable + full >= pieceCount(scheme) ? 'NO_SPACE' : 'UNAVAILABLE';
+  return new DfsError(code, `Cannot store chunk ${id.toString('hex')}: ${state}`);
 }

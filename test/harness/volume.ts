@@ -50,6 +50,8 @@ export interface VolumeOptions {
 export interface MountOptions {
   mode?: 'weak' | 'strong';
   readOnly?: boolean;
+  /** How long a change may wait for its commit. */
+  deadlineMs?: number;
   /** Of supervisor and daemons, beside what this process has. */
   env?: NodeJS.ProcessEnv;
 }
@@ -121,6 +123,7 @@ export class TestVolume {
       mountPoint: this.mountPoint,
       mode: options.mode ?? 'weak',
       readOnly: options.readOnly ?? false,
+      deadlineMs: options.deadlineMs,
       verbose: true,
     });
     const child = fork(MOUNT_PROGRAM, [argument], {

@@ -125,6 +125,50 @@ test('a full disk takes no more pieces, still reads, and is up again after a rem
   });
 });
 
+test('a full disk is tried again, later each time, and is up when it has taken a piece', async () => {
+  let nowMs = 0;
+  const disks = memoryDisks(3);
+  const store = storeOf(disks, 3, () => nowMs);
+  const scheme = parseScheme('replica:2');
+  const [first] = disks;
+  const full = new DfsError('NO_SPACE', 'Cannot write: ENOSPC');
+  let next = 0;
+  /** Stores some more, of which every disk would get a part: how the first disk is. */
+  const putSome = async (): Promise<string | undefined> => {
+    const chunks = Array.from({ length: 10 }, () => chunkOf(next++, 3000, scheme));
+    await store.putMany(chunks);
+    return (await store.health())[0]?.status;
+  };
+  first?.failing.set('append', full);
+  expect(await putSome()).toBe('full');
+  first?.failing.clear();
+  expect(await putSome()).toBe('full');
+  nowMs += 10_000;
+  first?.failing.set('append', full);
+  expect(await putSome()).toBe('full');
+  first?.failing.clear();
+  nowMs += 19_999;
+  expect(await putSome()).toBe('full');
+  nowMs += 1;
+  expect(await putSome()).toBe('up');
+});
+
+test('chunks that disks have no room for are NO_SPACE, if there were enough disks', async () => {
+  const disks = memoryDisks(3);
+  const store = storeOf(disks);
+  const scheme = parseScheme('replica:2');
+  for (const disk of disks.slice(0, 2)) {
+    disk.failing.set('append', new DfsError('NO_SPACE', 'Cannot write: ENOSPC'));
+  }
+  await expect(store.put(chunkOf(1, 3000, scheme))).rejects.toMatchObject({ code: 'NO_SPACE' });
+  for (const disk of disks.slice(1)) {
+    disk.failing.set('sync', new DfsError('UNAVAILABLE', 'Cannot sync: EIO'));
+  }
+  await store.sync();
+  const refused = store.put(chunkOf(3, 3000, scheme));
+  await expect(refused).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+});
+
 test('a disk whose sync fails is down, and putting again finds other disks', async () => {
   const disks = memoryDisks(3);
   const store = storeOf(disks);

@@ -23,9 +23,16 @@ export function placerOf(count: number): Placer {
 export function storeOf(
   disks: readonly (PieceDisk | undefined)[],
   mapped = disks.length,
+  now?: () => number,
 ): ChunkStore {
   const byId = new Map(disks.map((disk, at) => [(at + 1) as DiskId, disk]));
-  const store = new ChunkStore({ placer: placerOf(mapped), disks: byId, log: silentLog });
+  const clock = now === undefined ? {} : { now };
+  const store = new ChunkStore({
+    placer: placerOf(mapped),
+    disks: byId,
+    log: silentLog,
+    ...clock,
+  });
   onTestFinished(() => store.close());
   return store;
 }
