@@ -1,9 +1,7 @@
-import { constants } from 'node:fs';
-import { EINVAL, EISDIR, type NegativeErrno } from '../base/errno.ts';
-import type { Attr, AttrChange } from '../vfs/mod.ts';
+import type { AttrChange } from '../vfs/mod.ts';
 import { badArgument } from './errors.ts';
 import { modeBits } from './flags.ts';
-import { isFolder } from './paths.ts';
+import type { Last } from './paths.ts';
 import type { Path, Session } from './session.ts';
 import { Stats } from './stats.ts';
 import { type TimeLike, timeOf } from './times.ts';
@@ -39,7 +37,7 @@ export class AttributeCalls {
 
   /** As {@link stat}, of a symlink itself. */
   lstat(path: Path): Promise<Stats> {
-    const options = { syscall: 'lstat', follow: false };
+    const options = { syscall: 'lstat', last: 'itself' } as const;
     return this.session.on(path, options, (attr) => new Stats(attr));
   }
 
@@ -55,7 +53,7 @@ export class AttributeCalls {
 
   /** As {@link chown}, of a symlink itself. */
   async lchown(path: Path, uid: number, gid: number): Promise<void> {
-    await this.#set(path, { syscall: 'lchown', follow: false }, ownerChange(uid, gid));
+    await this.#set(path, { syscall: 'lchown', last: 'itself' }, ownerChange(uid, gid));
   }
 
   /** Sets the times of access and of the last change. */
@@ -65,22 +63,10 @@ export class AttributeCalls {
 
   /** As {@link utimes}, of a symlink itself. */
   async lutimes(path: Path, atime: TimeLike, mtime: TimeLike): Promise<void> {
-    await this.#set(path, { syscall: 'lutime', follow: false }, timesChange(atime, mtime));
+    await this.#set(path, { syscall: 'lutime', last: 'itself' }, timesChange(atime, mtime));
   }
 
-  /** Cuts a file off, or lengthens it with zeros. */
-  async truncate(path: Path, length: number = 0): Promise<void> {
-    const sizeBytes = sizeOf(length);
-    await this.session.on(path, { syscall: 'truncate' }, (attr) =>
-      resize(this.session, attr, sizeBytes),
-    );
-  }
-
-  #set(
-    path: Path,
-    call: { syscall: string; follow?: boolean },
-    change: AttrChange,
-  ): Promise<unknown> {
+  #set(path: Path, call: { syscall: string; last?: Last }, change: AttrChange): Promise<unknown> {
     const { session } = this;
     return session.on(path, call, (attr) =>
       session.fs.setattr(session.context(), attr.ino, change),
@@ -165,16 +151,4 @@ export function timesChange(atime: TimeLike, mtime: TimeLike): AttrChange {
 export function sizeOf(length: number): number {
   if (Number.isSafeInteger(length)) return Math.max(0, length);
   throw badArgument('truncate', `${length} is no length in bytes`);
-}
-
-/** Gives a file its length, when what writes to it has ended. */
-export function resize(
-  session: Session,
-  attr: Attr,
-  sizeBytes: number,
-): Promise<Attr | NegativeErrno> | NegativeErrno {
-  if (isFolder(attr)) return -EISDIR;
-  if ((attr.mode & constants.S_IFMT) !== constants.S_IFREG) return -EINVAL;
-  const { ino } = attr;
-  return session.writes.run(ino, () => session.fs.setattr(session.context(), ino, { sizeBytes }));
 }

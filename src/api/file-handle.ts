@@ -16,8 +16,9 @@ const READ_BYTES: number = 16 * 1024;
 const GROWN_BYTES: number = MIB;
 
 /**
- * An open file or folder of a volume, with the calls of FileHandle in node:fs/promises, and commit(). Calls may run at the same time; those that go by the current position go one
- * after the other.
+ * An open file or folder of a volume, with the calls of FileHandle in node:fs/promises, and
+ * commit(). Calls may run at the same time; those that go by the current position go one after the
+ * other.
  */
 export class FileHandle extends InodeHandle {
   readonly #turns = new Turns<'position'>();

@@ -81,7 +81,7 @@ export class InodeHandle {
     return this.call(syscall, () => session.fs.setattr(session.context(), opened.ino, change));
   }
 
-  /** Runs a call that this handle must be open for; a negative errno is thrown as the error it is. */
+  /** Runs a call that this handle must be open for; throws a negative errno as an error. */
   protected call<T>(
     syscall: string,
     action: () => T | NegativeErrno | Promise<T | NegativeErrno>,

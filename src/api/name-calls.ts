@@ -1,8 +1,10 @@
+import { posix } from 'node:path';
 import {
   EBUSY,
   EEXIST,
   EINVAL,
   EISDIR,
+  ENAMETOOLONG,
   ENOENT,
   ENOTDIR,
   ENOTEMPTY,
@@ -13,13 +15,12 @@ import { AttributeCalls } from './attribute-calls.ts';
 import { must } from './errors.ts';
 import { modeBits } from './flags.ts';
 import { listFolder, removeTree } from './folders.ts';
-import { isFolder, isSymlink, type Place, walk } from './paths.ts';
+import { isFolder, isSymlink, type Last, type Place, walk } from './paths.ts';
 import { bytesOf, type Path, textOf } from './session.ts';
 import { Dirent } from './stats.ts';
 
 const RENAME_NOREPLACE = 1;
 const RENAME_EXCHANGE = 2;
-const SLASH = 0x2f;
 
 /** How a folder is listed: names as text unless they shall be Buffers. */
 export interface ReaddirOptions {
@@ -66,22 +67,48 @@ export class NameCalls extends AttributeCalls {
       await this.#makeFolder(path, mode);
       return undefined;
     }
+    return this.#makeFolders(path, mode);
+  }
+
+  /** Goes up to the first folder that there is, and makes the others on the way back. */
+  async #makeFolders(path: Path, mode: number): Promise<string | undefined> {
+    const missing = [bytesOf(path).toString('latin1')];
     let first: string | undefined;
-    for (const prefix of prefixesOf(bytesOf(path))) {
-      const isThere = await this.session.at(prefix, { syscall: 'mkdir' }, ({ attr }) => {
-        if (attr === undefined) return 0;
-        return isFolder(attr) ? 1 : -EEXIST;
-      });
-      if (isThere === 1) continue;
-      await this.#makeFolder(prefix, mode);
-      first ??= prefix.toString();
+    for (let next = missing.pop(); next !== undefined; next = missing.pop()) {
+      const bytes = Buffer.from(next, 'latin1');
+      const state = await this.#makeIfMissing(bytes, mode, missing.length > 0);
+      if (state === 'made') first ??= bytes.toString();
+      if (state === 'in nothing') missing.push(next, posix.dirname(next));
     }
     return first;
   }
 
+  async #makeIfMissing(
+    path: Buffer,
+    mode: number,
+    hasFurther: boolean,
+  ): Promise<'made' | 'there' | 'in nothing'> {
+    try {
+      await this.#makeFolder(path, mode);
+      return 'made';
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT' && posix.dirname(path.toString('latin1')) !== '.') return 'in nothing';
+      if (code !== 'EEXIST') throw error;
+    }
+    const call = { syscall: 'mkdir', path: textOf(path) };
+    const place = await this.session.run(() => walk(this.session.fs, bytesOf(path), 'followed'));
+    // Whatever the name leads to, if it is no folder the one that is wanted cannot be in it.
+    const attr = typeof place === 'number' ? undefined : place.attr;
+    if (attr !== undefined && isFolder(attr)) return 'there';
+    if (hasFurther) must(-ENOTDIR, call);
+    must(must(place, call).attr === undefined ? -ENOENT : -EEXIST, call);
+    return 'there';
+  }
+
   #makeFolder(path: Path, mode: number): Promise<unknown> {
     const { session } = this;
-    return session.at(path, { syscall: 'mkdir', follow: false }, ({ parent, name, attr }) => {
+    return session.at(path, { syscall: 'mkdir', last: 'entry' }, ({ parent, name, attr }) => {
       if (attr !== undefined || name === undefined) return -EEXIST;
       return session.made(session.fs.mkdir(session.context(), parent, name, mode));
     });
@@ -90,15 +117,18 @@ export class NameCalls extends AttributeCalls {
   /** Removes a name that is none of a folder. */
   async unlink(path: Path): Promise<void> {
     const { session } = this;
-    await session.on(path, { syscall: 'unlink', follow: false }, (_attr, { parent, name }) =>
-      name === undefined ? -EISDIR : session.fs.unlink(session.context(), parent, name),
-    );
+    await session.on(path, { syscall: 'unlink', last: 'entry' }, (attr, place) => {
+      const { parent, name, wantsFolder } = place;
+      if (name === undefined || isFolder(attr)) return -EISDIR;
+      if (wantsFolder) return -ENOTDIR;
+      return session.fs.unlink(session.context(), parent, name);
+    });
   }
 
   /** Removes an empty folder. */
   async rmdir(path: Path): Promise<void> {
     const { session } = this;
-    await session.on(path, { syscall: 'rmdir', follow: false }, (_attr, { parent, name }) => {
+    await session.on(path, { syscall: 'rmdir', last: 'entry' }, (_attr, { parent, name }) => {
       if (name === undefined) return unnamed(path);
       return session.fs.rmdir(session.context(), parent, name);
     });
@@ -108,9 +138,11 @@ export class NameCalls extends AttributeCalls {
   async rm(path: Path, options: { recursive?: boolean; force?: boolean } = {}): Promise<void> {
     const { recursive = false, force = false } = options;
     const { session } = this;
-    await session.at(path, { syscall: 'rm', follow: false }, ({ parent, name, attr }) => {
+    await session.at(path, { syscall: 'rm', last: 'entry' }, (place) => {
+      const { parent, name, attr, wantsFolder } = place;
       if (attr === undefined) return force ? 0 : -ENOENT;
       if (name === undefined) return unnamed(path);
+      if (wantsFolder && !isFolder(attr)) return -ENOTDIR;
       if (recursive) return removeTree(session, parent, name);
       return session.fs.unlink(session.context(), parent, name);
     });
@@ -127,7 +159,7 @@ export class NameCalls extends AttributeCalls {
     const { noReplace = false, exchange = false } = options;
     const flags = (noReplace ? RENAME_NOREPLACE : 0) | (exchange ? RENAME_EXCHANGE : 0);
     const { session } = this;
-    await this.#two('rename', from, to, (source, target) => {
+    await this.#two({ syscall: 'rename', last: 'entry' }, from, to, (source, target) => {
       const refused = renameRefusal(source, target, exchange);
       if (refused !== 0) return refused;
       const [name, newName] = [source.name, target.name];
@@ -140,13 +172,19 @@ export class NameCalls extends AttributeCalls {
   /** Gives a file one more name. */
   async link(existing: Path, path: Path): Promise<void> {
     const { session } = this;
-    await this.#two('link', existing, path, ({ attr }, { parent, name, ...target }) => {
-      if (attr === undefined) return -ENOENT;
-      if (target.attr !== undefined || name === undefined) return -EEXIST;
-      if (isFolder(attr)) return -EPERM;
-      if (target.wantsFolder) return -ENOENT;
-      return session.made(session.fs.link(session.context(), attr.ino, parent, name));
-    });
+    await this.#two(
+      { syscall: 'link', last: 'itself' },
+      existing,
+      path,
+      ({ attr }, { parent, name, ...target }) => {
+        if (attr === undefined) return -ENOENT;
+        if (target.attr !== undefined || name === undefined) return -EEXIST;
+        if (target.missing !== -ENOENT) return target.missing;
+        if (target.wantsFolder) return -ENOENT;
+        if (isFolder(attr)) return -EPERM;
+        return session.made(session.fs.link(session.context(), attr.ino, parent, name));
+      },
+    );
   }
 
   /** Makes a symlink at `path` that leads to `target`. */
@@ -154,7 +192,7 @@ export class NameCalls extends AttributeCalls {
     const { session } = this;
     const call = { syscall: 'symlink', path: textOf(target), dest: textOf(path) };
     await session.run(() => {
-      const place = must(walk(session.fs, bytesOf(path), { follow: false }), call);
+      const place = must(walk(session.fs, bytesOf(path), 'entry'), call);
       const { parent, name, attr, wantsFolder } = place;
       const bytes = bytesOf(target);
       if (bytes.length === 0) return must(-ENOENT, call);
@@ -172,7 +210,7 @@ export class NameCalls extends AttributeCalls {
     options: { encoding?: 'utf8' | 'buffer' } = {},
   ): Promise<string | Buffer> {
     const { fs } = this.session;
-    const call = { syscall: 'readlink', follow: false };
+    const call = { syscall: 'readlink', last: 'itself' } as const;
     const target = await this.session.on(path, call, (attr) => {
       if (!isSymlink(attr)) return -EINVAL;
       fs.accessed(attr.ino);
@@ -181,9 +219,9 @@ export class NameCalls extends AttributeCalls {
     return options.encoding === 'buffer' ? Buffer.from(target) : target.toString();
   }
 
-  /** A call on two places, neither of which follows a symlink at its end. */
+  /** A call on two places, the second of which is an entry. */
   #two(
-    syscall: string,
+    { syscall, last }: { syscall: string; last: Last },
     path: Path,
     dest: Path,
     action: (from: Place, to: Place) => 0 | NegativeErrno,
@@ -191,8 +229,10 @@ export class NameCalls extends AttributeCalls {
     const { fs } = this.session;
     const call = { syscall, path: textOf(path), dest: textOf(dest) };
     return this.session.run(() => {
-      const from = must(walk(fs, bytesOf(path), { follow: false }), call);
-      const to = must(walk(fs, bytesOf(dest), { follow: false }), call);
+      const from = must(walk(fs, bytesOf(path), last), call);
+      // A file to link is looked up first; of two entries, both folders are.
+      if (last !== 'entry' && from.attr === undefined) must(-ENOENT, call);
+      const to = must(walk(fs, bytesOf(dest), 'entry'), call);
       return must(action(from, to), call);
     });
   }
@@ -201,7 +241,8 @@ export class NameCalls extends AttributeCalls {
 /** What the kernel refuses before it asks a file system to rename. */
 function renameRefusal(from: Place, to: Place, exchange: boolean): 0 | NegativeErrno {
   if (from.name === undefined || to.name === undefined) return -EBUSY;
-  if (from.attr === undefined) return -ENOENT;
+  if (from.attr === undefined) return from.missing;
+  if (to.missing === -ENAMETOOLONG) return to.missing;
   if (!isFolder(from.attr) && (from.wantsFolder || (to.wantsFolder && !exchange))) return -ENOTDIR;
   // A folder cannot go into itself, nor take the place of one that it is in.
   if (to.folders.includes(from.attr.ino)) return -EINVAL;
@@ -220,14 +261,4 @@ function unnamed(path: Path): NegativeErrno {
   const last = names.at(-1);
   if (last === undefined) return -EBUSY;
   return last === '.' ? -EINVAL : -ENOTEMPTY;
-}
-
-/** A path's folders from the top, and the path. */
-function prefixesOf(path: Buffer): Buffer[] {
-  const prefixes: Buffer[] = [];
-  for (let end = 1; end < path.length; end++) {
-    if (path[end] === SLASH && path[end - 1] !== SLASH) prefixes.push(path.subarray(0, end));
-  }
-  if (path.at(-1) !== SLASH) prefixes.push(path);
-  return prefixes;
 }

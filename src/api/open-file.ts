@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EBADF, EINVAL, EISDIR, type NegativeErrno } from '../base/errno.ts';
 import type { Ino } from '../base/ids.ts';
-import { FILE_BYTES_MAX, MIB } from '../base/limits.ts';
+import { MIB } from '../base/limits.ts';
 import { must } from './errors.ts';
 import type { Access } from './flags.ts';
 import type { Session } from './session.ts';
@@ -128,9 +128,4 @@ export class OpenFile {
 /** Bytes that came in a buffer of their own go where they are wanted. */
 function take(result: Buffer | NegativeErrno, into: Buffer, at: number): number {
   return typeof result === 'number' ? result : result.copy(into, at);
-}
-
-/** Whether a file can have bytes there: from 0 to the largest length of a file. */
-export function isOffset(offset: number): boolean {
-  return Number.isSafeInteger(offset) && offset >= 0 && offset <= FILE_BYTES_MAX;
 }

@@ -11,7 +11,7 @@ import {
 import type { Attr, OpenResult } from '../vfs/mod.ts';
 import { accessOf } from './flags.ts';
 import { OpenFile } from './open-file.ts';
-import { isFolder, isSymlink, type Place } from './paths.ts';
+import { isFolder, isSymlink, type Last, type Place } from './paths.ts';
 import { type Path, type Session, textOf } from './session.ts';
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_TRUNC, S_IFMT, S_IFREG } = constants;
@@ -25,20 +25,23 @@ interface Wanted {
 /** Opens a file or folder as open(2) does, and makes it first if it is to. */
 export function openInode(session: Session, wanted: Wanted): Promise<OpenFile> {
   const { path, flags } = wanted;
-  const isExclusive = (flags & O_CREAT) !== 0 && (flags & O_EXCL) !== 0;
-  const follow = (flags & O_NOFOLLOW) === 0 && !isExclusive;
-  return session.at(path, { syscall: 'open', follow }, (place) =>
+  return session.at(path, { syscall: 'open', last: lastOf(flags) }, (place) =>
     place.attr === undefined
       ? create(session, place, wanted)
       : openExisting(session, place, place.attr, wanted),
   );
 }
 
+function lastOf(flags: number): Last {
+  const follows = (flags & O_NOFOLLOW) === 0;
+  if ((flags & O_CREAT) === 0) return follows ? 'followed' : 'itself';
+  return follows && (flags & O_EXCL) === 0 ? 'made' : 'new';
+}
+
 function create(session: Session, place: Place, wanted: Wanted): OpenFile | NegativeErrno {
-  const { parent, name, wantsFolder } = place;
+  const { parent, name } = place;
   const { flags, mode } = wanted;
   if ((flags & O_CREAT) === 0 || name === undefined) return -ENOENT;
-  if (wantsFolder) return -EISDIR;
   const made = session.fs.create(session.context(), parent, name, S_IFREG | mode, flags);
   // The count of the name that was made goes with the open.
   if (typeof made === 'number') return made;

@@ -22,8 +22,8 @@ export interface OpenVolumeOptions {
   /** Whom new files belong to; the user and group of this process when absent. */
   owner?: Owner;
   /**
-   * Whether disks and committed metadata get a thread of their own, as they do when absent. Without,
-   * hashing and coding wait for nobody and nobody for them, and to open takes a fraction of the time.
+   * Whether disks and committed metadata get a thread of their own, as they do when absent. Without
+   * it a volume opens in a fraction of the time, and commits hold up the event loop.
    */
   storeThread?: boolean;
   /** Gets what a daemon writes into HOME/daemon.log, where it also goes when absent. */

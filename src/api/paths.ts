@@ -1,7 +1,6 @@
 import { constants } from 'node:fs';
-import { ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, type NegativeErrno } from '../base/errno.ts';
+import { EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, type NegativeErrno } from '../base/errno.ts';
 import { type Ino, ROOT_INO } from '../base/ids.ts';
-import { NAME_BYTES_MAX } from '../base/limits.ts';
 import type { Attr, FileSystem } from '../vfs/mod.ts';
 
 const { S_IFDIR, S_IFLNK, S_IFMT } = constants;
@@ -19,9 +18,19 @@ export interface Place {
   name: Buffer | undefined;
   /** What stands there; undefined when only the last name is missing. */
   attr: Attr | undefined;
+  /** Why nothing does: ENOENT, or a name that is too long to. */
+  missing: NegativeErrno;
   /** The path ends in a slash. */
   wantsFolder: boolean;
 }
+
+/**
+ * What becomes of the last name of a path: a symlink is followed; it stands for itself unless a
+ * slash follows; or it is the name of an entry, for calls that make or remove one, and what stands
+ * there, and a slash behind it, are for the caller to judge. A file that is made if it is not there
+ * has no slash behind it, on whatever way it is come to; `new`: nor is a symlink followed.
+ */
+export type Last = 'followed' | 'itself' | 'entry' | 'made' | 'new';
 
 export function isFolder(attr: Attr): boolean {
   return (attr.mode & S_IFMT) === S_IFDIR;
@@ -33,19 +42,16 @@ export function isSymlink(attr: Attr): boolean {
 
 /**
  * The place of a path, as the kernel would find it for a mount; every path begins at the root.
- * `follow`: a symlink at the end is followed. Synchronous, so that what the caller does in the same
- * turn finds the names as they were found here.
+ * Synchronous, so that what the caller does in the same turn finds the names as they were found
+ * here.
  */
-export function walk(
-  fs: FileSystem,
-  path: Buffer,
-  options: { follow: boolean },
-): Place | NegativeErrno {
+export function walk(fs: FileSystem, path: Buffer, last: Last): Place | NegativeErrno {
   if (path.length === 0 || path.includes(0)) return -ENOENT;
   if (path.length > PATH_BYTES_MAX) return -ENAMETOOLONG;
   const names = namesOf(path);
   const folders: Ino[] = [ROOT_INO];
   let wantsFolder = path.at(-1) === SLASH;
+  const follows = last === 'followed' || last === 'made';
   let links = 0;
   for (let name = names.pop(); name !== undefined; name = names.pop()) {
     const isLast = names.length === 0;
@@ -54,13 +60,15 @@ export function walk(
       if (name.length === 2 && folders.length > 1) folders.pop();
       continue;
     }
-    if (name.length > NAME_BYTES_MAX) return -ENAMETOOLONG;
+    if (isLast && wantsFolder && (last === 'made' || last === 'new')) return -EISDIR;
     const attr = look(fs, parent, name);
     if (typeof attr === 'number') {
-      if (attr !== -ENOENT || !isLast) return attr;
-      return { folders, parent, name, attr: undefined, wantsFolder };
+      const isJudged = isLast && (attr === -ENOENT || last === 'entry');
+      if (!isJudged) return attr;
+      return { folders, parent, name, attr: undefined, missing: attr, wantsFolder };
     }
-    if (isSymlink(attr) && (!isLast || options.follow || wantsFolder)) {
+    if (isLast && last === 'entry') return { folders, parent, name, attr, missing: 0, wantsFolder };
+    if (isSymlink(attr) && (!isLast || follows || wantsFolder)) {
       if (++links > SYMLINKS_MAX) return -ELOOP;
       const target = fs.readlink(attr.ino);
       if (typeof target === 'number') return target;
@@ -72,7 +80,7 @@ export function walk(
     }
     if (isLast) {
       if (wantsFolder && !isFolder(attr)) return -ENOTDIR;
-      return { folders, parent, name, attr, wantsFolder };
+      return { folders, parent, name, attr, missing: 0, wantsFolder };
     }
     if (!isFolder(attr)) return -ENOTDIR;
     folders.push(attr.ino);
@@ -80,7 +88,7 @@ export function walk(
   const ino = folders.at(-1) ?? ROOT_INO;
   const attr = fs.getattr(ino);
   if (typeof attr === 'number') return attr;
-  return { folders, parent: ino, name: undefined, attr, wantsFolder };
+  return { folders, parent: ino, name: undefined, attr, missing: 0, wantsFolder };
 }
 
 /** The names of a path, the last one first. */

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { ENOENT, type NegativeErrno } from '../base/errno.ts';
+import type { NegativeErrno } from '../base/errno.ts';
 import { DfsError } from '../base/errors.ts';
 import type { Ino } from '../base/ids.ts';
 import type { LiveVolume } from '../node/mod.ts';
 import type { Attr, FileSystem, RequestContext } from '../vfs/mod.ts';
 import { badArgument, must } from './errors.ts';
-import { type Place, walk } from './paths.ts';
+import { type Last, type Place, walk } from './paths.ts';
 import { Activity, Turns } from './turns.ts';
 
 /** A path in the volume, from its root; a Buffer where names are not UTF-8. */
@@ -72,13 +72,13 @@ export class Session {
   /** Runs a call on the place a path leads to; what it answers may be a negative errno. */
   at<T>(
     path: Path,
-    options: { syscall: string; follow?: boolean },
+    options: { syscall: string; last?: Last },
     action: (place: Place) => T | NegativeErrno | Promise<T | NegativeErrno>,
   ): Promise<T> {
-    const { syscall, follow = true } = options;
+    const { syscall, last = 'followed' } = options;
     return this.run(async () => {
       const call = { syscall, path: textOf(path) };
-      const place = must(walk(this.fs, bytesOf(path), { follow }), call);
+      const place = must(walk(this.fs, bytesOf(path), last), call);
       return must(await action(place), call);
     });
   }
@@ -86,11 +86,11 @@ export class Session {
   /** As {@link at}, on what stands there; ENOENT when nothing does. */
   on<T>(
     path: Path,
-    options: { syscall: string; follow?: boolean },
+    options: { syscall: string; last?: Last },
     action: (attr: Attr, place: Place) => T | NegativeErrno | Promise<T | NegativeErrno>,
   ): Promise<T> {
     return this.at(path, options, (place) =>
-      place.attr === undefined ? -ENOENT : action(place.attr, place),
+      place.attr === undefined ? place.missing : action(place.attr, place),
     );
   }
 

@@ -1,4 +1,4 @@
-/** Runs actions of one key one after the other, in the order they came; the first begins at once. */
+/** Runs actions of one key one after the other, in the order they came. */
 export class Turns<Key> {
   readonly #last = new Map<Key, Promise<unknown>>();
 

@@ -95,6 +95,16 @@ export class Volume extends NameCalls {
     return this.writeFile(path, content, { flag: 'a', ...optionsOf(options) });
   }
 
+  /** Cuts a file off, or lengthens it with zeros. */
+  async truncate(path: Path, length: number = 0): Promise<void> {
+    const file = await this.open(path, 'r+');
+    try {
+      await file.truncate(length);
+    } finally {
+      await file.close();
+    }
+  }
+
   /**
    * Waits until everything done up to now is on the disks with the redundancy of the scheme.
    * Rejects with the DfsError that says why it is not; it stays in the cache then.
