@@ -55,7 +55,6 @@ export class CacheFiles {
   /** How many files in memory make it worth looking for idle ones again. */
   #trimAt = FILES_IN_MEMORY_MAX;
   dirtyBytes = 0;
-  oldestDirtyMs: number | undefined;
 
   constructor(options: { folder: string; meta: LiveMeta; limitBytes: number; timed?: Timed }) {
     const { folder, meta, limitBytes, timed = untimed } = options;
@@ -87,7 +86,6 @@ export class CacheFiles {
     const dirty = this.#dirty;
     this.#dirty = new Set();
     this.dirtyBytes = 0;
-    this.oldestDirtyMs = undefined;
     return dirty;
   }
 
@@ -210,7 +208,6 @@ export class CacheFiles {
     this.dirtyBytes += file.dirty.add(start, end);
     this.unsynced.changed(file.ino);
     this.#dirty.add(file);
-    this.oldestDirtyMs ??= Date.now();
   }
 
   /** Makes a cache file as long as its inode (invariant 2). */

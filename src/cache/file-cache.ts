@@ -101,11 +101,6 @@ export class FileCache implements CutSource {
     return this.#options.limitBytes;
   }
 
-  /** When the oldest byte that no commit has taken was written, in ms since 1970. */
-  get oldestDirtyMs(): number | undefined {
-    return this.#files.oldestDirtyMs;
-  }
-
   get counters(): CacheCounters {
     const { fetches, fetchedBytes } = this.#fetcher;
     const { readBytes, hits, misses, deviceReads } = this.#reader;
@@ -304,10 +299,6 @@ export class FileCache implements CutSource {
   /** Inodes that have a cache file. */
   cachedInodes(): Iterable<Ino> {
     return this.#files.layout.inodes();
-  }
-
-  pace(limit: { bytesMax: number; bytesDone: number }): void {
-    this.backlog.pace(limit);
   }
 
   /** fdatasync of the cache file: undefined when there is nothing to sync. */

@@ -18,8 +18,10 @@ export interface CommitterOptions {
     readonly dirtyBytes: number;
     readonly frozenBytes: number;
     rewrite(ino: Ino, start: number, end: number): void;
-    /** So much may be uncommitted; of the cut `bytesDone` are stored. */
-    pace?(limit: { bytesMax: number; bytesDone: number }): void;
+    readonly backlog: {
+      /** So much may be uncommitted; of the cut `bytesDone` are stored. */
+      pace(limit: { bytesMax: number; bytesDone: number }): void;
+    };
   };
   backend: CommitBackend;
   firstEpoch: Epoch;
@@ -179,7 +181,8 @@ export class Committer {
 
   #pace(): void {
     const { bytesDone = 0 } = this.#cuts.count?.progress ?? {};
-    this.#options.cache.pace?.({ bytesMax: this.#schedule.backlogBytesMax(bytesDone), bytesDone });
+    const bytesMax = this.#schedule.backlogBytesMax(bytesDone);
+    this.#options.cache.backlog.pace({ bytesMax, bytesDone });
   }
 
   /** A full device does not take the marks: they are tried again at the next look. */

@@ -48,13 +48,13 @@ test('the cache writes when the backlog lets it, and a cancelled writer writes n
   const inode = rig.file();
   const { cache } = rig;
   expect(cache.write(inode, 0, Buffer.alloc(BLOCK, 1))).toBe(BLOCK);
-  cache.pace({ bytesMax: 0, bytesDone: 0 });
+  cache.backlog.pace({ bytesMax: 0, bytesDone: 0 });
   const first = cache.write(inode, BLOCK, Buffer.alloc(BLOCK, 2), 7);
   const second = cache.write(inode, 2 * BLOCK, Buffer.alloc(BLOCK, 3), 8);
   cache.cancelWrite(7);
   expect(await first).toBe(-EINTR);
   expect(cache.backlog.waiting).toBe(2);
-  cache.pace({ bytesMax: BLOCK, bytesDone: 0 });
+  cache.backlog.pace({ bytesMax: BLOCK, bytesDone: 0 });
   expect(await second).toBe(BLOCK);
   expect(inode.sizeBytes).toBe(3 * BLOCK);
   await rig.close();
