@@ -1,17 +1,29 @@
+import { InvariantError, messageOf } from '../base/errors.ts';
 import type { Epoch } from '../base/ids.ts';
+import type { Log } from '../base/log.ts';
 import { parseScheme } from '../chunk/mod.ts';
 import { type CommittedMeta, operationsOf } from '../meta/mod.ts';
-import type { ChunkStore } from '../store/mod.ts';
+import type { ChunkStore, ChunkToRead } from '../store/mod.ts';
 import type { EpochLogs, VerifyTip } from './epoch-logs.ts';
 import { type CommittedSource, Snapshots } from './snapshots.ts';
 
-/** The committed database at the newest epoch that the disks have. */
-export async function openNewest(
-  source: CommittedSource,
-  logs: EpochLogs,
-  chunks: ChunkStore,
-): Promise<CommittedMeta> {
-  const verifyTip: VerifyTip = (_header, body) => chunksVerify(chunks, body);
+/**
+ * The committed database at the newest epoch that the disks have. With `heals` that epoch then has
+ * its redundancy: it counts as soon as it can be read, but may never have been published, when some
+ * of its pieces were not on their disks.
+ */
+export async function openNewest(options: {
+  source: CommittedSource;
+  logs: EpochLogs;
+  chunks: ChunkStore;
+  heals: boolean;
+}): Promise<CommittedMeta> {
+  const { source, logs, chunks, heals } = options;
+  const verifyTip: VerifyTip = async (_header, body) => {
+    const verifies = await chunksVerify(chunks, body);
+    if (verifies && heals) await heal(chunks, body, source.log);
+    return verifies;
+  };
   let committed = await Snapshots.openCommitted(source);
   try {
     await logs.replay(committed, verifyTip);
@@ -30,10 +42,15 @@ export async function openNewest(
   }
 }
 
-async function chunksVerify(chunks: ChunkStore, body: Buffer): Promise<boolean> {
+function* chunksOf(body: Buffer): Generator<ChunkToRead> {
   for (const op of operationsOf(body, 0 as Epoch)) {
     if (op.kind !== 'chunk') continue;
-    const chunk = { id: op.chunk, scheme: parseScheme(op.scheme), chunkBytes: op.lengthBytes };
+    yield { id: op.chunk, scheme: parseScheme(op.scheme), chunkBytes: op.lengthBytes };
+  }
+}
+
+async function chunksVerify(chunks: ChunkStore, body: Buffer): Promise<boolean> {
+  for (const chunk of chunksOf(body)) {
     try {
       await chunks.get(chunk);
     } catch {
@@ -41,4 +58,18 @@ async function chunksVerify(chunks: ChunkStore, body: Buffer): Promise<boolean> 
     }
   }
   return true;
+}
+
+/** Puts what is missing; where a disk is gone as well, what is there has to do. */
+async function heal(chunks: ChunkStore, body: Buffer, log: Log): Promise<void> {
+  try {
+    for (const chunk of chunksOf(body)) {
+      const { id, scheme } = chunk;
+      await chunks.put({ id, scheme, content: await chunks.get(chunk) });
+    }
+    await chunks.sync();
+  } catch (error) {
+    if (error instanceof InvariantError) throw error;
+    log('warn', 'the newest epoch stays degraded', { message: messageOf(error) });
+  }
 }

@@ -140,7 +140,7 @@ export class Volume implements CommitBackend {
         folders: usable.map((disk) => disk.log.folder),
         log,
       };
-      const committed = await openNewest(source, logs, chunks);
+      const committed = await openNewest({ source, logs, chunks, heals: !readOnly });
       const head = committed.head();
       assert(head !== undefined, 'an open volume has a head');
       const feed = new EpochFeed(committed, head, log);

@@ -29,6 +29,8 @@ export type LiveRecord =
 /** The disks have an epoch, up to this journal number, with these extents. */
 export interface Published {
   kind: 'published';
+  /** The epoch the live metadata stood at before. */
+  behind: Epoch;
   epoch: Epoch;
   seq: number;
   files: FileExtents[];
@@ -82,10 +84,10 @@ export class LiveRecordWriter {
     return frame.subarray(this.#ends[0]);
   }
 
-  published({ epoch, seq, files }: Omit<Published, 'kind'>): Buffer {
+  published({ behind, epoch, seq, files }: Omit<Published, 'kind'>): Buffer {
     const out = this.#out;
     out.reset();
-    out.raw(FRAME_HEADER).u8(PUBLISHED).u53(epoch).u53(seq).u32(files.length);
+    out.raw(FRAME_HEADER).u8(PUBLISHED).u53(behind).u53(epoch).u53(seq).u32(files.length);
     for (const { ino, ranges } of files) encodeOp(out, { kind: 'extents', ino, ranges });
     return out.view();
   }
@@ -117,7 +119,8 @@ export function readLiveRecord(payload: Buffer): LiveRecord {
 }
 
 function readPublished(from: ByteReader): Published {
-  const [epoch, seq] = [from.u53() as Epoch, from.u53()];
+  const [behind, epoch] = [from.u53() as Epoch, from.u53() as Epoch];
+  const seq = from.u53();
   const files: FileExtents[] = [];
   for (let left = from.u32(); left > 0; left--) {
     const op = decodeOp(from);
@@ -125,7 +128,7 @@ function readPublished(from: ByteReader): Published {
     files.push({ ino: op.ino, ranges: op.ranges });
   }
   from.end();
-  return { kind: 'published', epoch, seq, files };
+  return { kind: 'published', behind, epoch, seq, files };
 }
 
 function unknown(what: string): DfsError {

@@ -89,7 +89,7 @@ export class Publishes {
   small({ epoch, seq, files, erased }: PublishedEpoch): void {
     const { transactions, sql, marks, writer } = this.#options;
     const clipped = this.#clipped(files, erased);
-    const frame = writer.published({ epoch, seq, files: clipped });
+    const frame = writer.published({ behind: this.#epoch, epoch, seq, files: clipped });
     transactions.change(frame, () => {
       this.#replace(clipped);
       noteCommitted(sql, { epoch, seq });

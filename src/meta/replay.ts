@@ -19,6 +19,9 @@ export function replayRecord(payload: Buffer, target: ReplayTarget): void {
   if (record.kind === 'dirty') return marks.putDirty(record.ino, record.epoch);
   if (record.kind === 'synced') return marks.putSynced(record.ino, record.epoch);
   if (record.kind === 'published') {
+    // An epoch between was not in the log, and the power went: the disks have it, and this one.
+    const [epoch] = (sql.local.get('committedEpoch') as [number] | undefined) ?? [0];
+    if (epoch !== record.behind) return;
     for (const { ino, ranges } of record.files) rows.extents.replace(ino, ranges);
     noteCommitted(sql, record);
     return marks.dropSynced(record.epoch);

@@ -46,8 +46,8 @@ const CHUNKS_A_BATCH = 256;
 
 /**
  * Builds a new HOME from disk folders and nothing else: the newest epoch whose records and pieces
- * verify. Chunks are looked up, not read. Leaves no HOME behind when it fails; changes no piece on
- * any disk.
+ * verify. Chunks are looked up, not read, but for those of that epoch, whose missing pieces are put.
+ * Leaves no HOME behind when it fails; removes nothing from any disk.
  */
 export async function recoverVolume(request: RecoverRequest): Promise<RecoverReport> {
   const home = resolve(request.home);

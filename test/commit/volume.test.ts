@@ -12,6 +12,7 @@ import {
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { DfsError } from '../../src/base/errors.ts';
+import { hashChunk, parseScheme } from '../../src/chunk/mod.ts';
 import { diskPaths } from '../../src/commit/mod.ts';
 import { homePaths } from '../../src/node/home.ts';
 import { VolumeRig } from './fixture.ts';
@@ -67,6 +68,8 @@ function harmPieces(rig: VolumeRig, content: Buffer): void {
 
 const ONE = bytesOf(1, 50_000);
 const TWO = bytesOf(2, 50_000);
+/** Too much for a record that has all of its epoch. */
+const LARGE = bytesOf(3, 300_000);
 
 describe('a published epoch', () => {
   test.each(['replica:2', 'replica:3', 'ec:2+1'])(
@@ -193,6 +196,29 @@ describe('an epoch that was not published', () => {
     await loseHome(rig);
     expect(rig.committedNames()).toEqual(['a', 'b', 'c']);
     expect(await rig.content('b')).toEqual(TWO);
+  });
+
+  test('and is taken with a piece less gets that piece again', async () => {
+    const rig = await rigOf();
+    await rig.file('a', ONE);
+    await rig.committer.commit();
+    await rig.file('b', LARGE);
+    await rig.committer.commit();
+    const chunk = { id: hashChunk(LARGE), scheme: parseScheme('replica:2') };
+    const isWhole = async (): Promise<boolean> =>
+      (await rig.volume.chunks.locate(chunk)).every(({ health }) => health === 'ok');
+    expect(await isWhole()).toBe(true);
+    const removals = rig.volume.disks.map(
+      ({ buckets }) =>
+        () =>
+          buckets?.remove(chunk.id, 0),
+    );
+    for (const remove of removals) await remove();
+    expect(await isWhole()).toBe(false);
+    await rig.crash();
+    await loseHome(rig);
+    expect(rig.committedNames()).toEqual(['a', 'b']);
+    expect(await isWhole()).toBe(true);
   });
 });
 
