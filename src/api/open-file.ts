@@ -109,7 +109,7 @@ export class OpenFile {
   async sync(options: { dataOnly: boolean }): Promise<0 | NegativeErrno> {
     const { fs } = this.session;
     const { ino, isFolder } = this.opened;
-    return isFolder ? fs.fsyncdir(ino) : fs.fsync(ino, options.dataOnly);
+    return settled(isFolder ? fs.fsyncdir(ino) : fs.fsync(ino, options.dataOnly));
   }
 
   /** Ends the open; who has written hears whether that is as durable as the volume promises. */
@@ -117,12 +117,23 @@ export class OpenFile {
     const { fs } = this.session;
     const { ino, handle, isCounted } = this.opened;
     try {
-      return this.#hasWritten ? await fs.flush(ino) : 0;
+      return this.#hasWritten ? await settled(fs.flush(ino)) : 0;
     } finally {
       fs.release(this.session.context(), ino, handle);
       if (isCounted) fs.forget(ino, 1);
     }
   }
+}
+
+/**
+ * The answer of a request that may wait for a commit, which tells its waiters before the metadata
+ * has taken it over in the same turn: a receipt comes behind that.
+ */
+async function settled<T>(answer: T | Promise<T>): Promise<T> {
+  if (!(answer instanceof Promise)) return answer;
+  const result = await answer;
+  await nextTurn();
+  return result;
 }
 
 /** Bytes that came in a buffer of their own go where they are wanted. */
