@@ -29,6 +29,11 @@ export class EpochBuilder {
     this.#chunks.set(chunkKey(chunk), { chunk, lengthBytes });
   }
 
+  /** All that were added. */
+  *chunkIds(): Generator<ChunkId> {
+    for (const { chunk } of this.#chunks.values()) yield chunk;
+  }
+
   /** The record has the chunk's content. */
   addInline(chunk: ChunkId, content: Uint8Array): void {
     this.#inline.set(chunkKey(chunk), { chunk, content: Buffer.from(content) });

@@ -20,6 +20,7 @@ import type { CommitBackend, EpochCut, SmallCommit } from './commit-backend.ts';
 import { EpochBuilder } from './epoch-builder.ts';
 import { EpochFeed } from './epoch-feed.ts';
 import { EpochLogs } from './epoch-logs.ts';
+import { Leftovers } from './leftovers.ts';
 import { openNewest } from './newest-epoch.ts';
 import type { Segment } from './segments.ts';
 import { Snapshots } from './snapshots.ts';
@@ -72,6 +73,7 @@ export class Volume implements CommitBackend {
   readonly #epoch: EpochBuilder;
   readonly #reader: CaptureReader;
   readonly #feed: EpochFeed;
+  readonly #leftovers: Leftovers;
   readonly #log: Log;
   #incarnation = 0;
   /** Content that is inline, more or less: what became superfluous may be counted. */
@@ -96,6 +98,11 @@ export class Volume implements CommitBackend {
     this.#scheme = parseScheme(map.scheme);
     this.#tag = volumeTag(map.volumeUuid);
     this.#epoch = new EpochBuilder(join(options.home, 'meta.sqlite'), map.scheme);
+    this.#leftovers = new Leftovers({
+      chunks,
+      scheme: this.#scheme,
+      isNeeded: (id) => this.#epoch.hasChunk(id) || this.committed.chunk(id) !== undefined,
+    });
     this.#reader = new CaptureReader(options.capture);
     this.#snapshots = new Snapshots({
       home: options.home,
@@ -186,7 +193,7 @@ export class Volume implements CommitBackend {
         this.#epoch.addChunk(id, content.length);
         fresh.push({ id, content, scheme: this.#scheme });
       }
-      await this.chunks.putMany(fresh);
+      await this.#leftovers.put(fresh);
       return ids;
     });
   }
@@ -278,6 +285,7 @@ export class Volume implements CommitBackend {
   }
 
   async abandon(): Promise<void> {
+    this.#leftovers.add(this.#epoch.chunkIds());
     this.#epoch.clear();
   }
 
