@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3';
 import { ByteWriter } from '../base/bytes.ts';
 import { type ChunkId, chunkKey, type Ino } from '../base/ids.ts';
-import { type ExtentRange, encodeOp } from '../meta/mod.ts';
+import { type ExtentRange, encodeOp, journalBytes } from '../meta/mod.ts';
 import { addExtent, type Segment } from './segments.ts';
 
 /** Collects what one epoch stores and writes its operations: journal, then chunks, then extents. */
@@ -51,10 +51,7 @@ export class EpochBuilder {
   body(afterSeq: number, seq: number): Buffer {
     const out = new ByteWriter(1 << 16);
     this.#live ??= new Database(this.#livePath, { readonly: true });
-    const journal = this.#live
-      .prepare('select op from journal where seq > ? and seq <= ? order by seq')
-      .raw();
-    for (const [op] of journal.iterate(afterSeq, seq) as IterableIterator<[Buffer]>) out.raw(op);
+    for (const ops of journalBytes(this.#live, afterSeq, seq)) out.raw(ops);
     return this.#finish(out);
   }
 

@@ -57,6 +57,7 @@ export class CommittedMeta {
     this.db.exec(COMMITTED_SCHEMA);
     this.state = new MetaState(this.db, {
       onRef: (chunk, delta) => this.#sql.addRef.run(delta, chunk),
+      isBuffered: true,
     });
     this.inline = new InlineChunks(this.db);
     this.#sql = prepare(this.db);
@@ -88,6 +89,7 @@ export class CommittedMeta {
       for (const { header, body } of epochs) {
         for (const op of operationsOf(body, header.epoch)) this.#applyOne(op);
       }
+      this.state.settle();
       const newest = epochs.at(-1)?.header;
       if (newest === undefined) return;
       const { epoch, incarnation, lastSeq, id, cutTimeMs } = newest;
@@ -96,6 +98,7 @@ export class CommittedMeta {
     try {
       this.db.transaction(applyEach).immediate();
     } catch (error) {
+      this.state.lost();
       throw sqliteError(error, this.#path);
     }
   }

@@ -65,6 +65,32 @@ export function inodeOfRow(row: InodeRow, first = 0): Inode {
   };
 }
 
+/** An inode as it is when it is made at `time`. */
+export function newInode(
+  made: Pick<Inode, 'ino' | 'mode' | 'nlink' | 'uid' | 'gid' | 'rdev' | 'sizeBytes' | 'parent'>,
+  { sec, nsec }: Time,
+): Inode {
+  return {
+    ino: made.ino,
+    mode: made.mode,
+    nlink: made.nlink,
+    uid: made.uid,
+    gid: made.gid,
+    rdev: made.rdev,
+    sizeBytes: made.sizeBytes,
+    parent: made.parent,
+    blocks: blocksOf(made.sizeBytes),
+    atimeSec: sec,
+    atimeNsec: nsec,
+    mtimeSec: sec,
+    mtimeNsec: nsec,
+    ctimeSec: sec,
+    ctimeNsec: nsec,
+    btimeSec: sec,
+    btimeNsec: nsec,
+  };
+}
+
 export function blocksOf(sizeBytes: number): number {
   return Math.ceil(sizeBytes / 512);
 }

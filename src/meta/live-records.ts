@@ -19,8 +19,9 @@ export type LiveRecord =
       firstSeq: number;
       /** The answer to the request behind it. */
       reply: { unique: number; result: number } | undefined;
-      /** Each operation with its bytes. */
-      ops: { op: MetaOp; bytes: Buffer }[];
+      ops: MetaOp[];
+      /** The operations as they are in the journal. */
+      bytes: Buffer;
     }
   | { kind: 'dirty'; ino: Ino; epoch: Epoch }
   | { kind: 'synced'; ino: Ino; epoch: Epoch }
@@ -39,8 +40,8 @@ export interface Published {
 /** Makes frames for {@link Transactions.change}, one at a time in the same memory. */
 export class LiveRecordWriter {
   readonly #out = new ByteWriter(4096);
-  /** Where the operations of the last frame begin and end. */
-  #ends: number[] = [];
+  /** Where the operations of the last frame begin. */
+  #opsAt = 0;
 
   ops(
     firstSeq: number,
@@ -56,17 +57,14 @@ export class LiveRecordWriter {
       .u8(reply === undefined ? 0 : 1);
     if (reply !== undefined) out.u53(reply.unique).i53(reply.result);
     out.u32(ops.length);
-    this.#ends = [out.length];
-    for (const op of ops) {
-      encodeOp(out, op);
-      this.#ends.push(out.length);
-    }
+    this.#opsAt = out.length;
+    for (const op of ops) encodeOp(out, op);
     return out.view();
   }
 
-  /** The bytes of operation `index` in the frame that ops() has just made, a view. */
-  bytesOf(frame: Buffer, index: number): Buffer {
-    return frame.subarray(this.#ends[index], this.#ends[index + 1]);
+  /** The operations in the frame that ops() has just made, a view. */
+  bytesOf(frame: Buffer): Buffer {
+    return frame.subarray(this.#opsAt);
   }
 
   mark(kind: 'dirty' | 'synced', ino: Ino, epoch: Epoch): Buffer {
@@ -77,11 +75,6 @@ export class LiveRecordWriter {
       .u53(ino)
       .u53(epoch);
     return this.#out.view();
-  }
-
-  /** The bytes of all operations in that frame, a view. */
-  bytesOfAll(frame: Buffer): Buffer {
-    return frame.subarray(this.#ends[0]);
   }
 
   published({ behind, epoch, seq, files }: Omit<Published, 'kind'>): Buffer {
@@ -108,14 +101,12 @@ export function readLiveRecord(payload: Buffer): LiveRecord {
   const flag = from.u8();
   if (flag > 1) throw unknown(`flag ${flag}`);
   const reply = flag === 1 ? { unique: from.u53(), result: from.i53() } : undefined;
-  const ops: { op: MetaOp; bytes: Buffer }[] = [];
-  for (let left = from.u32(); left > 0; left--) {
-    const start = from.offset;
-    const op = decodeOp(from);
-    ops.push({ op, bytes: payload.subarray(start, from.offset) });
-  }
+  const count = from.u32();
+  const start = from.offset;
+  const ops: MetaOp[] = [];
+  for (let left = count; left > 0; left--) ops.push(decodeOp(from));
   from.end();
-  return { kind: 'ops', firstSeq, reply, ops };
+  return { kind: 'ops', firstSeq, reply, ops, bytes: payload.subarray(start) };
 }
 
 function readPublished(from: ByteReader): Published {

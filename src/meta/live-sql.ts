@@ -1,10 +1,7 @@
 import type Database from 'better-sqlite3';
 import type { Epoch } from '../base/ids.ts';
 
-export type LiveSql = Record<
-  'newestSeq' | 'putJournal' | 'journal' | 'local' | 'setLocal',
-  Database.Statement
->;
+export type LiveSql = Record<'local' | 'setLocal', Database.Statement>;
 
 /** Notes in table `local` which epoch is committed, and the last journal number in it. */
 export function noteCommitted(sql: LiveSql, committed: { epoch: Epoch; seq: number }): void {
@@ -15,9 +12,6 @@ export function noteCommitted(sql: LiveSql, committed: { epoch: Epoch; seq: numb
 /** The statements of the live metadata that are not the state machine's. */
 export function prepareLive(db: Database.Database): LiveSql {
   return {
-    newestSeq: db.prepare('select max(seq) from journal').raw(),
-    putJournal: db.prepare('insert into journal (seq, op) values (?, ?)'),
-    journal: db.prepare('select seq, op from journal where seq > ? order by seq').raw(),
     local: db.prepare('select value from local where key = ?').raw(),
     setLocal: db.prepare('insert or replace into local (key, value) values (?, ?)'),
   };

@@ -1,5 +1,4 @@
 import type Database from 'better-sqlite3';
-import { ByteReader } from '../base/bytes.ts';
 import { InvariantError } from '../base/errors.ts';
 import { type Epoch, type Ino, ROOT_INO } from '../base/ids.ts';
 import { openDatabase } from './database.ts';
@@ -11,15 +10,12 @@ import { InodeCache } from './inode-cache.ts';
 import { JournalIndex } from './journal-index.ts';
 import { LazyTimes } from './lazy-times.ts';
 import { LiveRecordWriter } from './live-records.ts';
+import { LiveRows } from './live-rows.ts';
 import { type LiveSql, prepareLive } from './live-sql.ts';
-import { Marks } from './marks.ts';
 import type { MetaOp, Time } from './ops.ts';
-import { decodeOp } from './ops-codec.ts';
 import { Publishes } from './publishes.ts';
 import { replaceState } from './rebase.ts';
 import { RecentOps } from './recent-ops.ts';
-import { replayRecord } from './replay.ts';
-import { ReplyRing } from './reply-ring.ts';
 import { LIVE_SCHEMA } from './schema.ts';
 import { MetaState } from './state.ts';
 import { Transactions } from './transactions.ts';
@@ -64,11 +60,10 @@ export class LiveMeta {
   readonly #sql: LiveSql;
   readonly #inodes = new InodeCache();
   readonly #lazy = new LazyTimes();
-  #replies: ReplyRing;
+  readonly #rows: LiveRows;
   readonly #inos: InoNumbers;
   readonly #writer = new LiveRecordWriter();
   readonly #index: JournalIndex;
-  readonly #marks: Marks;
   #lastSeq: number;
   #pendingBytes = 0;
   readonly #recent = new RecentOps();
@@ -81,16 +76,15 @@ export class LiveMeta {
     this.#db.exec(LIVE_SCHEMA);
     this.state = new MetaState(this.#db, {
       cached: (ino) => this.#inodes.get(ino) ?? this.#lazy.get(ino),
+      isBuffered: true,
     });
     this.#sql = prepareLive(this.#db);
-    this.#replies = new ReplyRing(this.#db);
-    this.#marks = new Marks(this.#db);
+    this.#rows = new LiveRows(this.#db, this.state);
     this.#transactions = this.#takeUp();
-    this.#replies = new ReplyRing(this.#db);
+    this.#rows.replies.inherit();
     this.wal = new GroupSync(() => this.#transactions.sync());
-    const newest = (this.#sql.newestSeq.get() as [number | null])[0] ?? 0;
     this.publishes = this.#openPublishes();
-    this.#lastSeq = Math.max(newest, this.committedSeq);
+    this.#lastSeq = Math.max(this.#rows.journal.newest(), this.committedSeq);
     this.#inos = new InoNumbers({
       next: Math.max(this.state.inoMax(), ROOT_INO) + 1,
       reserved: this.local('reservedIno'),
@@ -105,7 +99,8 @@ export class LiveMeta {
       db: this.#db,
       sql: this.#sql,
       state: this.state,
-      marks: this.#marks,
+      marks: this.#rows.marks,
+      journal: this.#rows.journal,
       transactions: this.#transactions,
       writer: this.#writer,
       recent: this.#recent,
@@ -119,15 +114,14 @@ export class LiveMeta {
 
   /** Begins with what a process that died left in the log: rows only, nothing is in memory yet. */
   #takeUp(): Transactions {
-    const rows = new MetaState(this.#db);
     return new Transactions({
       db: this.#db,
       path: this.#path,
       local: (key) => this.local(key),
       setLocal: (key, value) => this.setLocal(key, value),
-      replay: (payload) => {
-        replayRecord(payload, { rows, marks: this.#marks, replies: this.#replies, sql: this.#sql });
-      },
+      replay: this.#rows.replayer(this.#sql),
+      settle: () => this.#rows.settle(),
+      lost: () => this.#rows.lost(),
     });
   }
 
@@ -215,12 +209,12 @@ export class LiveMeta {
    * What was answered to a request the kernel sends again, or undefined if it was not carried out.
    */
   earlierReply(request: OpRequest): number | undefined {
-    return request.resent ? this.#replies.earlier(request.unique) : undefined;
+    return request.resent ? this.#rows.replies.earlier(request.unique) : undefined;
   }
 
   /** Forgets the answers of an earlier mount, whose request numbers begin anew. */
   forgetReplies(): void {
-    this.#transactions.unlogged(() => this.#replies.forget());
+    this.#transactions.unlogged(() => this.#rows.replies.forget());
   }
 
   /**
@@ -234,11 +228,9 @@ export class LiveMeta {
     this.state.remember();
     try {
       this.#transactions.change(frame, () => {
-        for (const [index, op] of ops.entries()) {
-          this.state.apply(op);
-          this.#sql.putJournal.run(firstSeq + index, this.#writer.bytesOf(frame, index));
-        }
-        if (reply !== undefined) this.#replies.put(reply.unique, reply.result);
+        for (const op of ops) this.state.apply(op);
+        this.#rows.journal.add(firstSeq, ops.length, this.#writer.bytesOf(frame));
+        if (reply !== undefined) this.#rows.replies.put(reply.unique, reply.result);
       });
     } catch (error) {
       this.state.restore();
@@ -246,7 +238,7 @@ export class LiveMeta {
     }
     this.#lastSeq += ops.length;
     this.#pendingBytes += frame.length;
-    this.#recent.note(firstSeq, ops.length, this.#writer.bytesOfAll(frame));
+    this.#recent.note(firstSeq, ops.length, this.#writer.bytesOf(frame));
     for (const [index, op] of ops.entries()) this.#note(op, firstSeq + index);
   }
 
@@ -269,7 +261,7 @@ export class LiveMeta {
    */
   markDirty(ino: Ino, epoch: Epoch): void {
     const frame = this.#writer.mark('dirty', ino, epoch);
-    this.#transactions.change(frame, () => this.#marks.putDirty(ino, epoch));
+    this.#transactions.change(frame, () => this.#rows.marks.putDirty(ino, epoch));
     this.wal.touched(ino);
   }
 
@@ -280,7 +272,7 @@ export class LiveMeta {
   markSynced(ino: Ino, epoch: Epoch): void {
     if (this.storedBytes(ino) === 0) return;
     const frame = this.#writer.mark('synced', ino, epoch);
-    this.#transactions.change(frame, () => this.#marks.putSynced(ino, epoch));
+    this.#transactions.change(frame, () => this.#rows.marks.putSynced(ino, epoch));
     this.wal.touched(ino);
   }
 
@@ -289,7 +281,7 @@ export class LiveMeta {
    * fsync behind the newest epoch brought all of it to its device.
    */
   isCacheOlder(ino: Ino): boolean {
-    return this.storedBytes(ino) > 0 && this.#marks.synced(ino) <= this.committedEpoch;
+    return this.storedBytes(ino) > 0 && this.#rows.marks.synced(ino) <= this.committedEpoch;
   }
 
   /** Notes an access of `inode`; a crash may undo it (invariant 3). */
@@ -313,11 +305,11 @@ export class LiveMeta {
   /** Cache files of these have nothing: what is found there later is not from before. */
   markClean(inos: Ino[]): void {
     if (inos.length === 0) return;
-    this.#transactions.unlogged(() => this.#marks.dropDirty(inos));
+    this.#transactions.unlogged(() => this.#rows.marks.dropDirty(inos));
   }
 
   dirtyInodes(): { ino: Ino; epoch: Epoch }[] {
-    return this.#marks.dirty();
+    return this.#rows.marks.dirty();
   }
 
   /** Writes down size and times of dirty files; before a cut, which then has fewer left to do. */
@@ -332,6 +324,8 @@ export class LiveMeta {
   cut(grown: Inode[]): { seq: number; erased: Erased } {
     this.writeTimes(LAZY_A_CUT);
     this.grow(grown);
+    // A row of the journal belongs to one epoch.
+    this.#rows.journal.write();
     this.#index.erased = new Erased();
     this.#cutSeq = this.#lastSeq;
     this.#pendingBytes = 0;
@@ -361,11 +355,8 @@ export class LiveMeta {
   }
 
   /** Operations of the journal in order. */
-  *journal(afterSeq = 0): Generator<{ seq: number; op: MetaOp }> {
-    for (const [seq, op] of this.#sql.journal.all(afterSeq) as [number, Buffer][]) {
-      const reader = new ByteReader(op, `operation ${seq} of ${this.#path}`);
-      yield { seq, op: decodeOp(reader) };
-    }
+  journal(afterSeq = 0): Generator<{ seq: number; op: MetaOp }> {
+    return this.#rows.journal.read(afterSeq);
   }
 
   /** Copies what the store's thread has left of SQLite's log into its file: the log begins anew. */

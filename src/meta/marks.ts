@@ -7,6 +7,8 @@ import type { Epoch, Ino } from '../base/ids.ts';
  */
 export class Marks {
   readonly #sql: ReturnType<typeof prepare>;
+  /** Marks that are not written yet: most files get theirs once an epoch. */
+  readonly #dirty = new Map<Ino, Epoch>();
 
   constructor(db: Database.Database) {
     this.#sql = prepare(db);
@@ -14,7 +16,18 @@ export class Marks {
 
   /** The cache file of `ino` may get data in `epoch`. */
   putDirty(ino: Ino, epoch: Epoch): void {
-    this.#sql.putDirty.run(ino, epoch);
+    this.#dirty.set(ino, epoch);
+  }
+
+  /** Writes what is in memory only, before the transaction ends. */
+  write(): void {
+    for (const [ino, epoch] of this.#dirty) this.#sql.putDirty.run(ino, epoch);
+    this.#dirty.clear();
+  }
+
+  /** The transaction was rolled back: its rows are made anew. */
+  forget(): void {
+    this.#dirty.clear();
   }
 
   /** The cache files of `inos` hold nothing that was written. */
@@ -23,6 +36,7 @@ export class Marks {
   }
 
   dirty(): { ino: Ino; epoch: Epoch }[] {
+    this.write();
     return this.#sql.dirty.all() as { ino: Ino; epoch: Epoch }[];
   }
 

@@ -31,6 +31,7 @@ export {
   S_ISUID,
 } from './inode.ts';
 export { CAPABILITY_XATTR } from './journal-index.ts';
+export { journalBytes } from './journal-rows.ts';
 export type { OpRequest } from './live.ts';
 export { LiveMeta } from './live.ts';
 export type { AttrPatch, ExtentRange, FileExtents, MetaOp, Time } from './ops.ts';

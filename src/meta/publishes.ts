@@ -2,6 +2,7 @@ import type Database from 'better-sqlite3';
 import type { Epoch, Ino } from '../base/ids.ts';
 import type { Erased } from './erased.ts';
 import type { JournalIndex } from './journal-index.ts';
+import type { JournalRows } from './journal-rows.ts';
 import type { LiveRecordWriter } from './live-records.ts';
 import { type LiveSql, noteCommitted } from './live-sql.ts';
 import type { Marks } from './marks.ts';
@@ -16,6 +17,7 @@ export interface PublishesOptions {
   sql: LiveSql;
   state: MetaState;
   marks: Marks;
+  journal: JournalRows;
   transactions: Transactions;
   writer: LiveRecordWriter;
   index: () => JournalIndex;
@@ -45,7 +47,7 @@ export class Publishes {
 
   constructor(options: PublishesOptions) {
     this.#options = options;
-    this.#trim = new Trim(options.db);
+    this.#trim = new Trim(options.db, options.journal);
     ({ epoch: this.#epoch, seq: this.#seq } = options.committed);
     // What a process that died did not come to.
     this.#trim.all(this.#epoch, this.#seq);

@@ -1,3 +1,4 @@
+import type { JournalRows } from './journal-rows.ts';
 import { readLiveRecord } from './live-records.ts';
 import { type LiveSql, noteCommitted } from './live-sql.ts';
 import type { Marks } from './marks.ts';
@@ -9,12 +10,13 @@ export interface ReplayTarget {
   rows: MetaState;
   marks: Marks;
   replies: ReplyRing;
+  journal: JournalRows;
   sql: LiveSql;
 }
 
 /** Carries out the change a record's payload describes. Throws CORRUPT when it cannot be read. */
 export function replayRecord(payload: Buffer, target: ReplayTarget): void {
-  const { rows, marks, replies, sql } = target;
+  const { rows, marks, replies, journal, sql } = target;
   const record = readLiveRecord(payload);
   if (record.kind === 'dirty') return marks.putDirty(record.ino, record.epoch);
   if (record.kind === 'synced') return marks.putSynced(record.ino, record.epoch);
@@ -26,9 +28,7 @@ export function replayRecord(payload: Buffer, target: ReplayTarget): void {
     noteCommitted(sql, record);
     return marks.dropSynced(record.epoch);
   }
-  for (const [index, { op, bytes }] of record.ops.entries()) {
-    rows.apply(op);
-    sql.putJournal.run(record.firstSeq + index, bytes);
-  }
+  for (const op of record.ops) rows.apply(op);
+  journal.add(record.firstSeq, record.ops.length, record.bytes);
   if (record.reply !== undefined) replies.put(record.reply.unique, record.reply.result);
 }

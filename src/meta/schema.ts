@@ -37,13 +37,16 @@ export const STATE_TABLES = ['inode', 'dentry', 'symlink', 'xattr', 'extent', 'o
  * crash.
  */
 export const LIVE_SCHEMA = `
-create table if not exists journal (seq integer primary key, op blob not null) strict;
+-- The operations no published epoch has; a row has those of many changes.
+create table if not exists batch (
+  seq integer primary key, count integer not null, ops blob not null
+) strict;
 -- Inodes whose cache file may hold data no chunk has, with the epoch of their last first write.
 create table if not exists dirty (ino integer primary key, epoch integer not null) strict;
 -- Inodes whose cache file an fsync brought to its device, with the epoch that was open then.
 create table if not exists synced (ino integer primary key, epoch integer not null) strict;
 -- The last mutations and their answers, for requests the kernel sends again; a ring.
-create table if not exists reply (slot integer primary key, request integer not null, result integer not null) strict;
+create table if not exists answers (id integer primary key check (id = 1), ring blob not null) strict;
 create table if not exists local (key text primary key, value integer not null) strict, without rowid;
 `;
 

@@ -3,10 +3,6 @@ import { INODE_COLUMNS, S_IFMT } from './inode.ts';
 
 /** The statements of {@link MetaState}. */
 export type StateSql = Record<
-  | 'inode'
-  | 'putInode'
-  | 'updateInode'
-  | 'dropInode'
   | 'lookup'
   | 'anyEntry'
   | 'entries'
@@ -33,13 +29,6 @@ export type StateSql = Record<
 /** Compiles them for one database. */
 export function prepareState(db: Database.Database): StateSql {
   return {
-    inode: db.prepare(`select ${INODE_COLUMNS} from inode where ino = ?`).raw(),
-    putInode: db.prepare(`insert into inode (${INODE_COLUMNS}) values (${'?,'.repeat(15)}?)`),
-    updateInode: db.prepare(
-      `update inode set mode=?, nlink=?, uid=?, gid=?, size=?, parent=?,
-       atime=?, atimensec=?, mtime=?, mtimensec=?, ctime=?, ctimensec=? where ino = ?`,
-    ),
-    dropInode: db.prepare('delete from inode where ino = ?'),
     lookup: db
       .prepare('select ino, type from dentry where parent = ? and hash = ? and name = ?')
       .raw(),

@@ -11,12 +11,14 @@ import {
   nameAdded,
   nameDropped,
   nameMoved,
+  newInode,
   S_IFDIR,
   S_IFLNK,
   S_IFMT,
   setCtime,
   setMtime,
 } from './inode.ts';
+import { InodeRows } from './inode-rows.ts';
 import { nameHash } from './name-hash.ts';
 import type { MetaOp, Time } from './ops.ts';
 import { STATE_SCHEMA } from './schema.ts';
@@ -44,6 +46,7 @@ export class MetaState {
   readonly db: Database.Database;
   readonly extents: ExtentTable;
   readonly #sql: StateSql;
+  readonly #rows: InodeRows;
   /**
    * Inodes by number, changed in place by apply(); owned by the live store, absent in the committed
    * one.
@@ -55,30 +58,33 @@ export class MetaState {
 
   constructor(
     db: Database.Database,
-    options: { cached?: (ino: Ino) => Inode | undefined; onRef?: RefHook } = {},
+    options: {
+      cached?: (ino: Ino) => Inode | undefined;
+      onRef?: RefHook;
+      isBuffered?: boolean;
+    } = {},
   ) {
     this.db = db;
     this.#cached = options.cached ?? (() => undefined);
     this.#remembers = options.cached !== undefined;
     db.exec(STATE_SCHEMA);
     this.#sql = prepareState(db);
+    this.#rows = new InodeRows(db, { isBuffered: options.isBuffered ?? false });
     this.extents = new ExtentTable(db, options.onRef);
   }
 
   /** Makes the root folder of an empty volume. */
   format(root: { uid: number; gid: number; time: Time }): void {
-    const { sec, nsec } = root.time;
-    this.#sql.putInode.run(
-      [ROOT_INO, S_IFDIR | 0o755, 2, root.uid, root.gid, 0, 0, ROOT_INO],
-      [sec, nsec, sec, nsec, sec, nsec, sec, nsec],
+    const { uid, gid, time } = root;
+    const place = { parent: ROOT_INO, nlink: 2, sizeBytes: 0 };
+    this.#rows.insert(
+      newInode({ ino: ROOT_INO, mode: S_IFDIR | 0o755, uid, gid, rdev: 0, ...place }, time),
     );
+    this.#rows.write();
   }
 
   inode(ino: Ino): Inode | undefined {
-    const cached = this.#cached(ino);
-    if (cached !== undefined) return cached;
-    const row = this.#sql.inode.get(ino) as InodeRow | undefined;
-    return row === undefined ? undefined : inodeOfRow(row);
+    return this.#cached(ino) ?? this.#rows.get(ino);
   }
 
   lookup(parent: Ino, name: Buffer): Dentry | undefined {
@@ -101,6 +107,7 @@ export class MetaState {
     hash: number,
     limit: number,
   ): [number, Buffer, Ino, number, Inode][] {
+    this.#rows.write();
     const rows = this.#sql.entriesWithInodes.all(folder, hash, limit) as [
       ...entry: [number, Buffer, Ino, number],
       ...inode: InodeRow,
@@ -134,13 +141,25 @@ export class MetaState {
   }
 
   inoMax(): number {
+    this.#rows.write();
     return (this.#sql.inoMax.get() as [number | null])[0] ?? 0;
   }
 
   /** Inodes and bytes of regular files as the rows say. */
   totals(): { inodes: number; fileBytes: number } {
+    this.#rows.write();
     const [inodes, fileBytes] = this.#sql.totals.get() as [number, number | null];
     return { inodes, fileBytes: fileBytes ?? 0 };
+  }
+
+  /** Writes the rows that apply() has left in memory, before the transaction ends. */
+  settle(): void {
+    this.#rows.write();
+  }
+
+  /** The transaction was rolled back: what {@link settle} would write is carried out again. */
+  lost(): void {
+    this.#rows.forget();
   }
 
   /** A transaction begins: {@link restore} leads back here. */
@@ -205,43 +224,18 @@ export class MetaState {
     return inode;
   }
 
-  #put(inode: Inode): void {
-    this.#sql.updateInode.run(
-      inode.mode,
-      inode.nlink,
-      inode.uid,
-      inode.gid,
-      inode.sizeBytes,
-      inode.parent,
-      inode.atimeSec,
-      inode.atimeNsec,
-      inode.mtimeSec,
-      inode.mtimeNsec,
-      inode.ctimeSec,
-      inode.ctimeNsec,
-      inode.ino,
-    );
-  }
-
   #create(op: MetaOp & { kind: 'create' }): void {
-    const { sec, nsec } = op.time;
     const folder = (op.mode & S_IFMT) === S_IFDIR;
-    const size = (op.mode & S_IFMT) === S_IFLNK ? op.target.length : 0;
-    this.#sql.putInode.run(
-      [op.ino, op.mode, folder ? 2 : 1, op.uid, op.gid, op.rdev, size, op.parent],
-      [sec, nsec, sec, nsec, sec, nsec, sec, nsec],
-    );
+    const sizeBytes = (op.mode & S_IFMT) === S_IFLNK ? op.target.length : 0;
+    this.#rows.insert(newInode({ ...op, nlink: folder ? 2 : 1, sizeBytes }, op.time));
     if ((op.mode & S_IFMT) === S_IFLNK) this.#sql.putTarget.run(op.ino, op.target);
     this.#addEntry(op.parent, op.name, op.ino, op.mode >>> 12);
     this.#folderChanged(op.parent, op.time, folder ? 1 : 0);
   }
 
   #tmpfile(op: MetaOp & { kind: 'tmpfile' }): void {
-    const { sec, nsec } = op.time;
-    this.#sql.putInode.run(
-      [op.ino, op.mode, 0, op.uid, op.gid, 0, 0, 0],
-      [sec, nsec, sec, nsec, sec, nsec, sec, nsec],
-    );
+    const none = { nlink: 0, rdev: 0, sizeBytes: 0, parent: 0 as Ino };
+    this.#rows.insert(newInode({ ...op, ...none }, op.time));
     this.#sql.putOrphan.run(op.ino);
   }
 
@@ -250,7 +244,7 @@ export class MetaState {
     if (inode.nlink === 0) this.#sql.dropOrphan.run(op.ino);
     nameAdded(inode, op.parent);
     setCtime(inode, op.time);
-    this.#put(inode);
+    this.#rows.update(inode);
     this.#addEntry(op.parent, op.name, op.ino, inode.mode >>> 12);
     this.#folderChanged(op.parent, op.time, 0);
   }
@@ -264,7 +258,7 @@ export class MetaState {
     folder.nlink += nlinkDelta;
     setMtime(folder, time);
     setCtime(folder, time);
-    this.#put(folder);
+    this.#rows.update(folder);
   }
 
   #removeEntry(parent: Ino, name: Buffer, time: Time): void {
@@ -281,7 +275,7 @@ export class MetaState {
     const folder = isFolder(inode);
     nameDropped(inode, parent);
     setCtime(inode, time);
-    this.#put(inode);
+    this.#rows.update(inode);
     if (inode.nlink === 0) this.#sql.putOrphan.run(ino);
     return folder;
   }
@@ -305,11 +299,11 @@ export class MetaState {
         newDelta -= 1;
       }
       setCtime(other, op.time);
-      this.#put(other);
+      this.#rows.update(other);
     } else if (to !== undefined && this.#dropName(to.ino, op.newParent, op.time)) newDelta -= 1;
     nameMoved(moved, op.parent, op.newParent);
     setCtime(moved, op.time);
-    this.#put(moved);
+    this.#rows.update(moved);
     this.#folderChanged(op.parent, op.time, oldDelta);
     this.#folderChanged(op.newParent, op.time, newDelta);
   }
@@ -326,7 +320,7 @@ export class MetaState {
     }
     if (change.mtime !== undefined) setMtime(inode, change.mtime);
     setCtime(inode, op.time);
-    this.#put(inode);
+    this.#rows.update(inode);
   }
 
   #truncate(op: MetaOp & { kind: 'truncate' }): void {
@@ -336,7 +330,7 @@ export class MetaState {
     inode.blocks = blocksOf(op.sizeBytes);
     setMtime(inode, op.time);
     setCtime(inode, op.time);
-    this.#put(inode);
+    this.#rows.update(inode);
   }
 
   #punch(op: MetaOp & { kind: 'punch' }): void {
@@ -366,7 +360,7 @@ export class MetaState {
   #written(inode: Inode, time: Time): void {
     setMtime(inode, time);
     setCtime(inode, time);
-    this.#put(inode);
+    this.#rows.update(inode);
   }
 
   #grow(op: MetaOp & { kind: 'grow' }): void {
@@ -375,13 +369,13 @@ export class MetaState {
     inode.blocks = blocksOf(op.sizeBytes);
     setMtime(inode, op.mtime);
     setCtime(inode, op.ctime);
-    this.#put(inode);
+    this.#rows.update(inode);
   }
 
   #touch(ino: Ino, time: Time): void {
     const inode = this.#need(ino);
     setCtime(inode, time);
-    this.#put(inode);
+    this.#rows.update(inode);
   }
 
   #reap(ino: Ino): void {
@@ -389,6 +383,6 @@ export class MetaState {
     this.#sql.dropXattrs.run(ino);
     this.#sql.dropTarget.run(ino);
     this.#sql.dropOrphan.run(ino);
-    this.#sql.dropInode.run(ino);
+    this.#rows.remove(ino);
   }
 }

@@ -17,6 +17,10 @@ export interface TransactionsOptions {
   setLocal: (key: string, value: number) => void;
   /** Carries out a change from the payload of its record, rows only. */
   replay: (payload: Buffer) => void;
+  /** Writes the rows that changes of the open transaction have left in memory. */
+  settle: () => void;
+  /** The open transaction was rolled back: what {@link settle} would write is carried out again. */
+  lost: () => void;
 }
 
 /**
@@ -26,7 +30,8 @@ export interface TransactionsOptions {
  * Invariants:
  *  1. A transaction is open at all times: readers of this connection see every change, and need no
  *     locks.
- *  2. What the transaction holds is in the log too: should SQLite lose it, it is carried out again.
+ *  2. What the transaction holds, or will hold when it is settled, is in the log too: should SQLite
+ *     lose it, it is carried out again.
  *  3. `logged` in the database is the number of the last record it has.
  */
 export class Transactions {
@@ -55,6 +60,7 @@ export class Transactions {
       const left = WriteAheadLog.read(path, local('logSalt'), this.#flushed);
       this.#sql.begin.run();
       for (const { payload } of left) replay(payload);
+      options.settle();
       this.#flushed += left.length;
       if (left.length > 0) this.#beginLog();
       // Nobody can ask for what a process that died did not sync: it is on the device from here on.
@@ -117,6 +123,7 @@ export class Transactions {
     this.#checkWhole();
     this.changes++;
     try {
+      this.#options.settle();
       body();
     } catch (error) {
       this.#recover();
@@ -149,6 +156,7 @@ export class Transactions {
     this.#timer = undefined;
     const last = this.#log?.last ?? this.#flushed;
     try {
+      this.#options.settle();
       if (last !== this.#flushed) this.#options.setLocal('logged', last);
       this.#sql.commit.run();
     } catch (error) {
@@ -179,6 +187,7 @@ export class Transactions {
     try {
       before();
       if (this.#db.inTransaction) this.#sql.rollback.run();
+      this.#options.lost();
       this.#sql.begin.run();
       for (const { payload } of this.#log?.after(this.#flushed) ?? [])
         this.#options.replay(payload);

@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3';
 import type { Epoch, Ino } from '../base/ids.ts';
+import type { JournalRows } from './journal-rows.ts';
 
 /** What is committed, and the map that has the newest journal row of each inode. */
 interface Committed {
@@ -14,6 +15,7 @@ interface Committed {
  */
 export class Trim {
   readonly #db: Database.Database;
+  readonly #journal: JournalRows;
   readonly #sql: ReturnType<typeof prepare>;
   #committed: Committed | undefined;
   /** The oldest journal row there may be. */
@@ -22,8 +24,9 @@ export class Trim {
   #ino: number | undefined;
   #pending: IterableIterator<[Ino, number]> | undefined;
 
-  constructor(db: Database.Database) {
+  constructor(db: Database.Database, journal: JournalRows) {
     this.#db = db;
+    this.#journal = journal;
     this.#sql = prepare(db);
   }
 
@@ -34,14 +37,14 @@ export class Trim {
 
   /** Removes at once what a process that died did not come to. */
   all(epoch: Epoch, seq: number): void {
-    this.#sql.dropJournal.run(seq);
+    this.#journal.drop(seq);
     this.#sql.dropDirty.run(epoch, 0, Number.MAX_SAFE_INTEGER);
   }
 
   /** An epoch is committed: there is something to remove. */
   begin(committed: Committed): void {
     this.#committed = committed;
-    this.#seq = (this.#sql.oldestSeq.get() as [number | null])[0] ?? committed.seq + 1;
+    this.#seq = this.#journal.oldest() ?? committed.seq + 1;
     this.#ino = 0;
     this.#pending = committed.pending.entries();
   }
@@ -54,7 +57,7 @@ export class Trim {
     const from = this.#ino ?? Number.MAX_SAFE_INTEGER;
     const last = (this.#sql.inoBehind.get(from, rows - 1) as [number] | undefined)?.[0];
     this.#db.transaction(() => {
-      this.#sql.dropJournal.run(upTo);
+      this.#sql.dropBatches.run(upTo);
       this.#sql.dropDirty.run(committed.epoch, from, last ?? Number.MAX_SAFE_INTEGER);
     })();
     this.#seq = upTo + 1;
@@ -73,8 +76,8 @@ export class Trim {
 
 function prepare(db: Database.Database) {
   return {
-    oldestSeq: db.prepare('select min(seq) from journal').raw(),
-    dropJournal: db.prepare('delete from journal where seq <= ?'),
+    // The rest of a row that goes farther is of the same epoch.
+    dropBatches: db.prepare('delete from batch where seq <= ?'),
     dropDirty: db.prepare('delete from dirty where epoch <= ? and ino > ? and ino <= ?'),
     inoBehind: db
       .prepare('select ino from dirty where ino > ? order by ino limit 1 offset ?')

@@ -147,6 +147,7 @@ test('what goes on from a state taken from the disks is carried out on that stat
   committed.db.transaction(() => {
     const name = Buffer.from('folder');
     committed.state.apply({ kind: 'create', parent: ROOT_INO, name, ino, ...folder });
+    committed.state.settle();
   })();
   committed.close();
   const later = new LiveMeta(next);
@@ -200,6 +201,8 @@ test('what cannot be carried out again is not committed in part', () => {
     replay: () => {
       throw new Error('the device is full');
     },
+    settle: () => undefined,
+    lost: () => undefined,
   });
   const frame = (): Buffer => Buffer.concat([FRAME_HEADER, Buffer.from('x')]);
   transactions.change(frame(), () => void put.run(1));
