@@ -21,7 +21,7 @@ import {
 import { Replies } from './replies.ts';
 import { RequestView } from './request.ts';
 import type { NegotiatedInit } from './session.ts';
-import { canPassThrough, negotiate, putInitOut, readInitOffer } from './session.ts';
+import { canPassThrough, mapsUncached, negotiate, putInitOut, readInitOffer } from './session.ts';
 import type { CacheSeconds } from './wire.ts';
 
 /** How long stop() waits for the promises of requests that were taken. */
@@ -89,10 +89,10 @@ export class FuseServer {
     const deps = { vfs, request, replies, cache, counters, hasFlag, keepsListings };
     this.#handlers = createHandlers(deps);
     this.#handlers[OPCODES.INIT] = () => this.#init();
-    this.notifier = new Notifier(fd);
-    const passes = (): boolean =>
-      this.#negotiated !== undefined && canPassThrough(this.#negotiated);
-    vfs.connect(this.notifier, new BackingFiles(fd, passes));
+    const agreed = (what: (init: NegotiatedInit) => boolean) => (): boolean =>
+      this.#negotiated !== undefined && what(this.#negotiated);
+    this.notifier = new Notifier(fd, agreed(mapsUncached));
+    vfs.connect(this.notifier, new BackingFiles(fd, agreed(canPassThrough)));
     this.#loop = new DeviceLoop({
       fd,
       buffer: request.buffer,

@@ -137,11 +137,13 @@ function createWrite({ vfs, request, replies, counters }: HandlerDeps): () => vo
     const kill = (request.u32(60) & WRITE_KILL_SUIDGID) !== 0;
     const { context, ino } = request;
     const offset = request.u64(48);
-    if ((request.u32(READ_FLAGS_AT) & O_DSYNC) === 0) {
+    const isSync = (request.u32(READ_FLAGS_AT) & O_DSYNC) !== 0;
+    const handle = request.u64(40);
+    if (!isSync && handle === 0) {
       replies.answer(request, vfs.write(context, ino, offset, data, kill), written);
       return;
     }
-    const how = { killSuidGid: kill, handle: request.u64(40) };
-    replies.answer(request, vfs.writeSync(context, ino, offset, data, how), written);
+    const how = { killSuidGid: kill, handle, isSync };
+    replies.answer(request, vfs.writeBy(context, ino, offset, data, how), written);
   };
 }

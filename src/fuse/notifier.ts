@@ -21,9 +21,16 @@ import { putU64 } from './wire.ts';
  */
 export class Notifier {
   readonly #fd: number;
+  readonly #mapsUncached: () => boolean;
 
-  constructor(fd: number) {
+  constructor(fd: number, mapsUncached: () => boolean) {
     this.#fd = fd;
+    this.#mapsUncached = mapsUncached;
+  }
+
+  /** See {@link Kernel.mapsUncached}. */
+  get mapsUncached(): boolean {
+    return this.#mapsUncached();
   }
 
   /**

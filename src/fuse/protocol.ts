@@ -104,6 +104,7 @@ export const INIT_EXPLICIT_INVAL_DATA: number = 2 ** 25;
 export const INIT_HANDLE_KILLPRIV_V2: number = 2 ** 28;
 export const INIT_EXT: number = 2 ** 30;
 /** INIT flags, bits 32 to 63, shifted down into the second word. */
+export const INIT2_DIRECT_IO_ALLOW_MMAP: number = 2 ** 4;
 export const INIT2_PASSTHROUGH: number = 2 ** 5;
 export const INIT2_HAS_RESEND: number = 2 ** 7;
 

@@ -16,6 +16,7 @@ import {
   INIT_POSIX_ACL,
   INIT_READDIRPLUS_AUTO,
   INIT_SETXATTR_EXT,
+  INIT2_DIRECT_IO_ALLOW_MMAP,
   INIT2_HAS_RESEND,
   INIT2_PASSTHROUGH,
   MAX_PAGES,
@@ -79,7 +80,7 @@ const WANTED: number =
   INIT_EXPLICIT_INVAL_DATA |
   INIT_HANDLE_KILLPRIV_V2 |
   INIT_EXT;
-const WANTED2: number = INIT2_HAS_RESEND | INIT2_PASSTHROUGH;
+const WANTED2: number = INIT2_HAS_RESEND | INIT2_DIRECT_IO_ALLOW_MMAP | INIT2_PASSTHROUGH;
 /** Files may be passed through from file systems that stand on no other one. */
 const STACK_DEPTH = 1;
 const MAX_BACKGROUND = 64;
@@ -120,6 +121,11 @@ export function negotiate(offer: InitOffer): NegotiatedInit | undefined {
 /** Whether opens may be answered with FOPEN_PASSTHROUGH (Linux 6.9). */
 export function canPassThrough(init: NegotiatedInit): boolean {
   return (init.flags2 & INIT2_PASSTHROUGH) !== 0;
+}
+
+/** Whether files opened past the kernel's pages can be mapped all the same (Linux 6.6). */
+export function mapsUncached(init: NegotiatedInit): boolean {
+  return (init.flags2 & INIT2_DIRECT_IO_ALLOW_MMAP) !== 0;
 }
 
 /** Writes struct fuse_init_out. Returns its length. */

@@ -100,8 +100,8 @@ export function putOpen(into: Buffer, at: number, open: OpenResult): number {
 }
 
 /** The kernel refuses to keep pages of a file beside another one that backs it. */
-function openFlags({ keepCache, noFlush, backing }: OpenResult): number {
-  const flags = noFlush ? FOPEN_NOFLUSH : 0;
+function openFlags({ keepCache, noFlush, backing, isUncached }: OpenResult): number {
+  const flags = (noFlush ? FOPEN_NOFLUSH : 0) | (isUncached === true ? FOPEN_DIRECT_IO : 0);
   if (backing === undefined) return flags | (keepCache ? FOPEN_KEEP_CACHE : 0);
   return flags | FOPEN_PASSTHROUGH | (backing.isDirect ? FOPEN_DIRECT_IO : 0);
 }

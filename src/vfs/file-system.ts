@@ -19,7 +19,6 @@ import { Content } from './content.ts';
 import { listFolder } from './folders.ts';
 import { Modes } from './modes.ts';
 import { Names } from './names.ts';
-import { HANDLE } from './open-table.ts';
 import { Opens } from './opens.ts';
 import { Orphans } from './orphans.ts';
 import type {
@@ -37,6 +36,7 @@ import type {
   Vfs,
 } from './vfs-interface.ts';
 import { type Durability, Waits } from './waits.ts';
+import { Writes } from './writes.ts';
 import { type XattrChange, Xattrs } from './xattrs.ts';
 
 const O_EXCL = 0o200;
@@ -78,6 +78,7 @@ export class FileSystem implements Vfs {
   readonly #content: Content;
   readonly #xattrs: Xattrs;
   readonly #waits: Waits;
+  readonly #writes: Writes;
 
   constructor(options: FileSystemOptions) {
     this.#options = options;
@@ -110,6 +111,12 @@ export class FileSystem implements Vfs {
     this.#content = new Content({ meta, cache, changes, capacity, readOnly });
     this.opens = new Opens({ ...options, accessTimes: this.#accessTimes, modes });
     this.#waits = new Waits({ ...options, changes, modes });
+    this.#writes = new Writes({
+      attributes: this.#attributes,
+      content: this.#content,
+      opens: this.opens,
+      waits: this.#waits,
+    });
     const receipt = (ino: Ino) => options.durability.receipt(ino);
     const commit = (ino: Ino) => this.#waits.commit(ino);
     this.#xattrs = new Xattrs({ meta, changes, modes, receipt, commit });
@@ -119,6 +126,7 @@ export class FileSystem implements Vfs {
     this.#changes.kernel = kernel;
     this.#accessTimes.kernel = kernel;
     this.#content.zeroing.kernel = kernel;
+    this.opens.kernel = kernel;
     if (backing !== undefined) this.opens.connect(backing);
   }
 
@@ -276,23 +284,17 @@ export class FileSystem implements Vfs {
     data: Buffer,
     killSuidGid: boolean,
   ): number | Promise<number> {
-    const failed = this.#attributes.dropPrivileges(context, ino, killSuidGid);
-    return failed < 0 ? failed : this.#content.write(ino, offset, data, context.unique);
+    return this.#writes.write(context, ino, offset, data, killSuidGid);
   }
 
-  writeSync(
+  writeBy(
     context: RequestContext,
     ino: Ino,
     offset: number,
     data: Buffer,
-    how: { killSuidGid: boolean; handle: number },
+    how: { killSuidGid: boolean; handle: number; isSync: boolean },
   ): number | Promise<number> {
-    const { unique } = context;
-    const result = this.write(context, ino, offset, data, how.killSuidGid);
-    // Behind a write through its pages the kernel sends an FSYNC.
-    if (how.handle !== HANDLE.DIRECT) return result;
-    if (typeof result === 'number') return this.#waits.written(ino, result, unique);
-    return result.then((count) => this.#waits.written(ino, count, unique));
+    return this.#writes.writeBy(context, ino, offset, data, how);
   }
 
   cancel(unique: number): void {

@@ -8,6 +8,8 @@ export const HANDLE = {
   PASSED: 1,
   /** Beside {@link HANDLE.PASSED}: reads and writes come to us, mappings go to the cache file. */
   DIRECT: 2,
+  /** Reads and writes come to us; mappings are the kernel's pages. */
+  UNCACHED: 3,
 } as const;
 
 /** The opens of one inode of which the kernel knows the cache file. */
@@ -28,6 +30,8 @@ export interface PassedOpens {
  */
 export class OpenTable {
   readonly #cached = new Map<Ino, number>();
+  /** How many of the cached ones are {@link HANDLE.UNCACHED}. */
+  readonly #uncached = new Map<Ino, number>();
   readonly #passed = new Map<Ino, PassedOpens>();
 
   /** The opens of `ino`, if they are passed. */
@@ -35,13 +39,20 @@ export class OpenTable {
     return this.#passed.get(ino);
   }
 
-  /** Whether `ino` has cached opens, beside which none can be passed. */
-  hasCached(ino: Ino): boolean {
-    return this.#cached.has(ino);
+  /** Opens of `ino` that are not passed, beside which none can be. */
+  cachedCount(ino: Ino): number {
+    return this.#cached.get(ino) ?? 0;
   }
 
-  addCached(ino: Ino): void {
+  hasUncached(ino: Ino): boolean {
+    return this.#uncached.has(ino);
+  }
+
+  /** An open that is not passed, by its handle. */
+  addCached(ino: Ino, handle: number): void {
     this.#cached.set(ino, (this.#cached.get(ino) ?? 0) + 1);
+    if (handle !== HANDLE.UNCACHED) return;
+    this.#uncached.set(ino, (this.#uncached.get(ino) ?? 0) + 1);
   }
 
   /** From now on the opens of `ino`, of which it has none but these, are passed. */
@@ -49,10 +60,9 @@ export class OpenTable {
     this.#passed.set(ino, opens);
   }
 
-  releaseCached(ino: Ino): void {
-    const left = (this.#cached.get(ino) ?? 0) - 1;
-    if (left > 0) this.#cached.set(ino, left);
-    else this.#cached.delete(ino);
+  releaseCached(ino: Ino, handle: number): void {
+    release(this.#cached, ino);
+    if (handle === HANDLE.UNCACHED) release(this.#uncached, ino);
   }
 
   /** Counts the end of a passed open: the rest, of which there may be none; undefined when unknown. */
@@ -70,11 +80,19 @@ export class OpenTable {
     const opens = this.#passed.get(ino);
     this.#passed.delete(ino);
     this.#cached.delete(ino);
+    this.#uncached.delete(ino);
     return opens;
   }
 
   clear(): void {
     this.#cached.clear();
+    this.#uncached.clear();
     this.#passed.clear();
   }
+}
+
+function release(counts: Map<Ino, number>, ino: Ino): void {
+  const left = (counts.get(ino) ?? 0) - 1;
+  if (left > 0) counts.set(ino, left);
+  else counts.delete(ino);
 }

@@ -10,9 +10,10 @@ import type { AccessTimes } from './access-times.ts';
 import type { Modes } from './modes.ts';
 import { OpenSlots } from './open-slots.ts';
 import { HANDLE, OpenTable, type PassedOpens } from './open-table.ts';
-import type { Attr, Backing, OpenResult, RequestContext } from './vfs-interface.ts';
+import type { Attr, Backing, Kernel, OpenResult, RequestContext } from './vfs-interface.ts';
 
 const O_ACCMODE = 0o3;
+const O_WRONLY = 0o1;
 const O_DIRECT = 0o40000;
 /** A file that one request reads is not worth it, and stays in the pages of the inode. */
 const PASSED_BYTES_MIN: number = MIB + 1;
@@ -32,7 +33,7 @@ export interface OpensOptions {
 }
 
 /** How an open is answered. */
-type OpenMode = Pick<OpenResult, 'handle' | 'backing'>;
+type OpenMode = Pick<OpenResult, 'handle' | 'backing' | 'isUncached'>;
 
 interface Wanted {
   isWriter: boolean;
@@ -41,6 +42,7 @@ interface Wanted {
 }
 
 const CACHED: OpenMode = { handle: HANDLE.CACHED };
+const UNCACHED: OpenMode = { handle: HANDLE.UNCACHED, isUncached: true };
 
 /**
  * Decides how files are opened: whole files of some size that are only read are read by the kernel
@@ -64,6 +66,8 @@ export class Opens {
   /** The kernel's pages may not have what mappings of the cache file wrote. */
   readonly #stale = new Set<Ino>();
   #backing: Backing | undefined;
+  /** Who serves the requests; absent where nobody does. */
+  kernel: Kernel | undefined;
   #slots: OpenSlots | undefined;
   /** Invariant 3: no inode before this one; 0 when this process has seen the mount begin. */
   #firstIno: number = Number.POSITIVE_INFINITY;
@@ -180,8 +184,29 @@ export class Opens {
     const passed = this.#table.passed(ino) ?? this.#begin(inode, mode);
     const joined = passed && this.#join(context, ino, passed, mode);
     if (joined !== undefined) return joined;
-    this.#table.addCached(ino);
-    return CACHED;
+    const isUncached = this.#isUncached(ino, flags, isNew);
+    this.#table.addCached(ino, isUncached ? HANDLE.UNCACHED : HANDLE.CACHED);
+    return isUncached ? UNCACHED : CACHED;
+  }
+
+  /**
+   * Who makes a file only to write it, writes past the kernel's pages, and all who open it
+   * meanwhile: a page that somebody reads fails such a write with EBUSY. docs/adr/0008
+   */
+  #isUncached(ino: Ino, flags: number, isNew: boolean): boolean {
+    if (this.#table.hasUncached(ino)) return true;
+    return isNew && (flags & O_ACCMODE) === O_WRONLY && this.kernel?.mapsUncached === true;
+  }
+
+  /**
+   * Bytes [start, end) of `ino` were written past the kernel's pages. It dropped those before it
+   * asked us, but who has a mapping may have got the old ones again: then a promise to wait for.
+   */
+  wroteUncached(ino: Ino, start: number, end: number): Promise<unknown> | undefined {
+    // Who opened it before a takeover is unknown.
+    if (!this.#table.hasUncached(ino)) this.#table.addCached(ino, HANDLE.UNCACHED);
+    const isAlone = ino >= this.#firstIno && this.#table.cachedCount(ino) === 1;
+    return isAlone ? undefined : this.kernel?.forgetPages(ino, { start, end });
   }
 
   #noteRewritten(ino: Ino): void {
@@ -226,7 +251,7 @@ export class Opens {
   #begin(inode: Inode, mode: Wanted): PassedOpens | undefined {
     const { ino } = inode;
     const { lending } = this.#options.cache;
-    if (ino < this.#firstIno || this.#table.hasCached(ino)) return undefined;
+    if (ino < this.#firstIno || this.#table.cachedCount(ino) > 0) return undefined;
     // Who has a mapping of the cache file shall see what others write to theirs, and they his.
     if (!this.#isWorthIt(inode, mode) && !lending.isLent(ino)) return undefined;
     const path = lending.lend(inode);
@@ -263,8 +288,8 @@ export class Opens {
 
   /** Ends an open; see {@link Vfs.release}. */
   release(context: RequestContext, ino: Ino, handle: number): void {
-    if (handle === HANDLE.CACHED) {
-      this.#table.releaseCached(ino);
+    if (handle === HANDLE.CACHED || handle === HANDLE.UNCACHED) {
+      this.#table.releaseCached(ino, handle);
       return;
     }
     const request = context.unique + 1;

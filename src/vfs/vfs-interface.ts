@@ -85,6 +85,8 @@ export interface OpenResult {
    * mappings go there, and reads and writes come to us.
    */
   backing?: { id: number; isDirect: boolean };
+  /** Writes come to us as they are made, past the kernel's pages. */
+  isUncached?: boolean;
 }
 
 /**
@@ -106,6 +108,8 @@ export type EntryPlusSink = (
 
 /** What the driver can ask of the kernel, at once and while a request on the inode is running. */
 export interface Kernel {
+  /** Whether {@link OpenResult.isUncached} leaves shared mappings possible (Linux 6.6). */
+  readonly mapsUncached?: boolean;
   /** Attributes that the kernel has of `ino` are no longer right. */
   forgetAttributes(ino: Ino): void;
   /**
@@ -229,15 +233,16 @@ export interface Vfs {
     killSuidGid: boolean,
   ): number | Promise<number>;
   /**
-   * As {@link write} to what was opened with O_SYNC or O_DSYNC: for the opens whose writes the
-   * kernel does not sync itself, it returns as fsync does. `handle` is that of the open.
+   * As {@link write} through an open whose `handle` is not 0, or that was opened with O_SYNC or
+   * O_DSYNC (`isSync`): for the opens whose writes the kernel does not sync itself, it returns as
+   * fsync does.
    */
-  writeSync(
+  writeBy(
     context: RequestContext,
     ino: Ino,
     offset: number,
     data: Buffer,
-    how: { killSuidGid: boolean; handle: number },
+    how: { killSuidGid: boolean; handle: number; isSync: boolean },
   ): number | Promise<number>;
   /**
    * fallocate(2): `mode` is 0 or made of KEEP_SIZE 1, PUNCH_HOLE 2 and ZERO_RANGE 16; others are

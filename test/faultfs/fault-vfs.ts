@@ -247,12 +247,12 @@ export class FaultVfs implements Vfs {
   }
 
   /** The device does not know why it is written: a sync follows, or the other way round. */
-  writeSync(
+  writeBy(
     context: RequestContext,
     ino: Ino,
     offset: number,
     data: Buffer,
-    { killSuidGid }: { killSuidGid: boolean; handle: number },
+    { killSuidGid }: { killSuidGid: boolean },
   ): number | Promise<number> {
     return this.write(context, ino, offset, data, killSuidGid);
   }

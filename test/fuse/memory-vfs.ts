@@ -202,12 +202,12 @@ export class MemoryVfs implements Vfs {
     return this.#write(context, ino, offset, data, kill, timeMs);
   }
 
-  writeSync(
+  writeBy(
     context: RequestContext,
     ino: Ino,
     offset: number,
     data: Buffer,
-    how: { killSuidGid: boolean; handle: number },
+    how: { killSuidGid: boolean },
   ): number | Promise<number> {
     return this.write(context, ino, offset, data, how.killSuidGid);
   }

@@ -128,7 +128,7 @@ describe('a write to what was opened with O_SYNC', () => {
     const rig = new Rig({ mode: 'strong' });
     const file = rig.touch(ROOT_INO, 'file');
     const write = (handle: number): unknown =>
-      rig.fs.writeSync(rig.by(), file, 0, name('xy'), { killSuidGid: false, handle });
+      rig.fs.writeBy(rig.by(), file, 0, name('xy'), { killSuidGid: false, handle, isSync: true });
     expect(write(0)).toBe(2);
     expect(rig.commits).toBe(0);
     expect(await write(DIRECT)).toBe(2);
@@ -140,8 +140,8 @@ describe('a write to what was opened with O_SYNC', () => {
     const file = rig.touch(ROOT_INO, 'file');
     rig.beforeCommit = gate().opened; // And stays shut.
     const context = rig.by();
-    const how = { killSuidGid: false, handle: DIRECT };
-    const written = rig.fs.writeSync(context, file, 0, name('xy'), how);
+    const how = { killSuidGid: false, handle: DIRECT, isSync: true };
+    const written = rig.fs.writeBy(context, file, 0, name('xy'), how);
     rig.fs.cancel(context.unique);
     expect(await written).toBe(2);
   });

@@ -11,6 +11,7 @@ import type { AccessTimes } from '../../src/vfs/access-times.ts';
 import type { RequestContext } from '../../src/vfs/mod.ts';
 import type { Modes } from '../../src/vfs/modes.ts';
 import { getSlot, OpenSlots, putSlot } from '../../src/vfs/open-slots.ts';
+import { HANDLE } from '../../src/vfs/open-table.ts';
 import { Opens } from '../../src/vfs/opens.ts';
 import { OpenKernel } from './open-kernel.ts';
 
@@ -277,6 +278,76 @@ describe('opens', () => {
       }),
       { numRuns: 3000 },
     );
+  });
+});
+
+describe('who makes a file only to write it', () => {
+  const context = { uid: 0, gid: 0, pid: 1, umask: 0, unique: 2, resent: false };
+  const small = { ino: 200 as Ino, mode: 0o100644, sizeBytes: 0 } as Inode;
+  const forgotten: unknown[] = [];
+
+  function begun(mapsUncached: boolean, isTakenOver = false): Opens {
+    forgotten.length = 0;
+    const lending = { lend: () => undefined, isLent: () => false };
+    const opens = new Opens({
+      meta: { inode: () => small } as unknown as LiveMeta,
+      cache: { lending } as unknown as FileCache,
+      accessTimes: { opened: () => true } as unknown as AccessTimes,
+      modes: { mayBeStrong: () => false } as unknown as Modes,
+      log: silentLog,
+    });
+    opens.kernel = {
+      mapsUncached,
+      forgetAttributes: () => undefined,
+      forgetPages: async (...what) => void forgotten.push(what),
+    };
+    if (!isTakenOver) opens.mounted();
+    return opens;
+  }
+
+  function made(opens: Opens, flags: number): number | undefined {
+    const result = opens.openNew(context, small, flags, true);
+    if (typeof result === 'number') throw new Error(`create: ${result}`);
+    expect(result.open.isUncached ?? false).toBe(result.open.handle === HANDLE.UNCACHED);
+    return result.open.handle;
+  }
+
+  function opened(opens: Opens, flags: number): number | undefined {
+    const result = opens.open(context, small.ino, flags);
+    if (typeof result === 'number') throw new Error(`open: ${result}`);
+    return result.handle;
+  }
+
+  test('writes past the pages, and so does who opens it meanwhile', () => {
+    const opens = begun(true);
+    expect(made(opens, O_WRONLY)).toBe(HANDLE.UNCACHED);
+    expect(opened(opens, O_RDONLY)).toBe(HANDLE.UNCACHED);
+    opens.release(context, small.ino, HANDLE.UNCACHED);
+    expect(opened(opens, O_RDWR)).toBe(HANDLE.UNCACHED);
+    opens.release(context, small.ino, HANDLE.UNCACHED);
+    opens.release(context, small.ino, HANDLE.UNCACHED);
+    expect(opened(opens, O_WRONLY)).toBe(HANDLE.CACHED);
+  });
+
+  test('but not who also reads, nor where the kernel could not map it', () => {
+    expect(made(begun(true), O_RDWR)).toBe(HANDLE.CACHED);
+    expect(made(begun(false), O_WRONLY)).toBe(HANDLE.CACHED);
+  });
+
+  test('waits until mappings have no old pages, if anybody else may have one', async () => {
+    const opens = begun(true);
+    made(opens, O_WRONLY);
+    expect(opens.wroteUncached(small.ino, 10, 20)).toBeUndefined();
+    opened(opens, O_RDONLY);
+    await opens.wroteUncached(small.ino, 10, 20);
+    expect(forgotten).toEqual([[small.ino, { start: 10, end: 20 }]]);
+  });
+
+  test('also when a process before this one answered the opens', async () => {
+    const opens = begun(true, true);
+    await opens.wroteUncached(small.ino, 0, 1);
+    expect(forgotten).toHaveLength(1);
+    expect(opened(opens, O_RDONLY)).toBe(HANDLE.UNCACHED);
   });
 });
 
