@@ -247,7 +247,7 @@ describe('negotiation', () => {
     return requestOf(26, body).buffer;
   }
 
-  test('a current kernel gets 1 MiB requests, resend and passthrough', () => {
+  test('a current kernel gets 1 MiB requests, resend, passthrough and maps', () => {
     const negotiated = negotiate(readInitOffer(offer(45, 0xffff_ffff, 0xffff_ffff), 104));
     expect(negotiated).toMatchObject({ minor: 40, flags2: 0xa0, maxWriteBytes: 1 << 20 });
     const out = Buffer.alloc(64, 0xee);
