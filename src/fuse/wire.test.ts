@@ -249,7 +249,7 @@ describe('negotiation', () => {
 
   test('a current kernel gets 1 MiB requests, resend, passthrough and maps', () => {
     const negotiated = negotiate(readInitOffer(offer(45, 0xffff_ffff, 0xffff_ffff), 104));
-    expect(negotiated).toMatchObject({ minor: 40, flags2: 0xa0, maxWriteBytes: 1 << 20 });
+    expect(negotiated).toMatchObject({ minor: 40, flags2: 0xb0, maxWriteBytes: 1 << 20 });
     const out = Buffer.alloc(64, 0xee);
     expect(putInitOut(out, 0, negotiated ?? expect.fail())).toBe(64);
     expect([out.readUInt32LE(0), out.readUInt32LE(4), out.readUInt32LE(20)]).toEqual([
