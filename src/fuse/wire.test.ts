@@ -260,7 +260,7 @@ describe('negotiation', () => {
     expect([out.readUInt16LE(16), out.readUInt16LE(18), out.readUInt16LE(28)]).toEqual([
       64, 48, 256,
     ]);
-    expect([out.readUInt32LE(24), out.readUInt32LE(32)]).toEqual([1, 0xa0]);
+    expect([out.readUInt32LE(24), out.readUInt32LE(32)]).toEqual([1, 0xb0]);
     const stackDepth = 1;
     expect(out.readUInt32LE(36)).toBe(stackDepth);
     expect(out.subarray(40).every((byte) => byte === 0)).toBe(true);
