@@ -8,6 +8,8 @@ import { addExtent, type Segment } from './segments.ts';
 export class EpochBuilder {
   readonly #livePath: string;
   readonly #scheme: string;
+  /** For small bodies, one after the other. */
+  readonly #small = new ByteWriter(1 << 15);
   #live: Database.Database | undefined;
   #chunks = new Map<string, { chunk: ChunkId; lengthBytes: number }>();
   #inline = new Map<string, { chunk: ChunkId; content: Buffer }>();
@@ -57,7 +59,8 @@ export class EpochBuilder {
 
   /** The same with operations of the journal at hand. */
   bodyOf(ops: Uint8Array): Buffer {
-    return this.#finish(new ByteWriter(1 << 16).raw(ops));
+    this.#small.reset();
+    return this.#finish(this.#small.raw(ops));
   }
 
   #finish(out: ByteWriter): Buffer {

@@ -3,16 +3,17 @@ import { MIB } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
 import type { CommittedMeta, EpochRecordHeader, Head } from '../meta/mod.ts';
 
-/** How long the committed database may be behind, and by how much. */
-const WAIT_MS = 20;
+/** By how much the committed database may be behind, if its device takes nothing. */
 const EPOCHS_MAX = 64;
 const BYTES_MAX: number = MIB;
-/** Bytes of records after which SQLite's log is copied into its file. */
-const CHECKPOINT_BYTES: number = 4 * MIB;
+/** When that is tried again. */
+const RETRY_MS = 1000;
+/** Bytes of records after which SQLite's log, some four times as long, goes into its file. */
+const CHECKPOINT_BYTES: number = 16 * MIB;
 
 /**
- * Epochs that the disks have, on their way into the committed database: some at once, and not while
- * somebody waits for a commit. A process that dies meanwhile finds them on the disks.
+ * Epochs that the disks have, on their way into the committed database: a turn later, so that who
+ * waits for the commit is answered first. A process that dies meanwhile finds them on the disks.
  *
  * Invariants:
  *  1. `head` is the newest published epoch; `committed` has it, too, whenever somebody looks.
@@ -27,6 +28,7 @@ export class EpochFeed {
   #bytes = 0;
   #unchecked = 0;
   #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
   constructor(committed: CommittedMeta, head: Head, log: Log) {
     this.#committed = committed;
@@ -56,7 +58,7 @@ export class EpochFeed {
     this.#head = { epoch, incarnation, seq, recordId, cutTimeMs };
     this.#waiting.push({ header, body });
     this.#bytes += body.length;
-    this.#timer ??= setTimeout(() => this.#tryFlush(), WAIT_MS);
+    if (this.#waiting.length === 1) setImmediate(() => this.#tryFlush());
   }
 
   /** Takes all over that waits. */
@@ -66,27 +68,28 @@ export class EpochFeed {
     this.#unchecked += this.#bytes;
     this.#waiting = [];
     this.#bytes = 0;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
     if (this.#unchecked < CHECKPOINT_BYTES) return;
     this.#unchecked = 0;
     this.#committed.checkpoint();
   }
 
   #tryFlush(): void {
-    this.#timer = undefined;
+    clearTimeout(this.#timer);
+    if (this.#isClosed) return;
     try {
       this.flush();
     } catch (error) {
       if (error instanceof InvariantError) throw error;
       this.#log('error', 'epochs wait to be noted', { message: messageOf(error) });
+      this.#timer = setTimeout(() => this.#tryFlush(), RETRY_MS);
     }
   }
 
   /** Takes over what waits, if it can be, and closes the database. */
   close(): void {
-    clearTimeout(this.#timer);
     this.#tryFlush();
+    clearTimeout(this.#timer);
+    this.#isClosed = true;
     this.#committed.close();
   }
 }

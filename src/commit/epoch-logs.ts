@@ -56,12 +56,12 @@ export class EpochLogs {
   }
 
   /** Appends a record to every healthy log and syncs them: the disks that have it. */
-  async append(record: Buffer): Promise<Set<DiskId>> {
+  async append(record: Buffer, header: EpochRecordHeader): Promise<Set<DiskId>> {
     const done = new Set<DiskId>();
     await Promise.all(
       this.healthy.map(async ([id, log]) => {
         try {
-          await log.appendSynced(record);
+          await log.appendSynced(record, header);
           done.add(id);
         } catch (error) {
           this.fail(id, error);

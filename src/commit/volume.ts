@@ -243,8 +243,9 @@ export class Volume implements CommitBackend {
       previous: this.#feed.head.recordId,
       body,
     });
+    const header = decodeEpochRecordHeader(record);
     this.#feed.makeRoom();
-    const [logged, lostDisks] = await Promise.all([this.#logs.append(record), lost]);
+    const [logged, lostDisks] = await Promise.all([this.#logs.append(record, header), lost]);
     if (lostDisks.length > 0) {
       const state = `disk ${lostDisks.join(', ')} failed while it was synced`;
       throw new DfsError('UNAVAILABLE', `Cannot publish epoch ${epoch}: ${state}`);
@@ -254,7 +255,7 @@ export class Volume implements CommitBackend {
       const state = `${logged.size} of ${needed} disks took its record`;
       throw new DfsError('UNAVAILABLE', `Cannot publish epoch ${epoch}: ${state}`);
     }
-    this.#feed.published(decodeEpochRecordHeader(record), body);
+    this.#feed.published(header, body);
     this.#epoch.clear();
     this.#snapshots.logged(record.length);
   }

@@ -13,8 +13,12 @@ const ROOM: Buffer = Buffer.alloc(ROOM_BYTES);
  *
  * Behind them it may have room: zeros that are on the device already. A record that is written over
  * them changes neither the file's length nor its blocks, so that its sync is one write to the device
- * instead of two. Records and room are written with two descriptors: what goes through the second
- * one is on the device when the write returns (O_DSYNC), in one call instead of two.
+ * instead of two. What goes through the second descriptor is on the device when the write returns
+ * (O_DSYNC): one call instead of two.
+ *
+ * Invariants:
+ *  1. One record at a time is written, never beyond `roomEnd` while room is being made there.
+ *  2. From `sizeBytes` to `roomEnd` there are zeros, or half of a record that failed.
  */
 export class DiskLogFile {
   readonly #handle: FileHandle;
@@ -25,6 +29,10 @@ export class DiskLogFile {
   isSynced = true;
   /** Where the room ends; not before `sizeBytes`. */
   #roomEnd: number;
+  /** Room that is being made. */
+  #making: Promise<void> | undefined;
+  /** That went wrong: the file cannot be trusted any more. */
+  #failure: unknown;
 
   private constructor(
     handle: FileHandle,
@@ -60,6 +68,8 @@ export class DiskLogFile {
 
   /** Writes a record behind the last one; on the device after sync(). */
   async append(record: Buffer): Promise<void> {
+    await this.#fits(record.length);
+    if (this.#failure !== undefined) throw this.#failure;
     this.isSynced = false;
     await write(this.#handle, record, this.sizeBytes);
     this.sizeBytes += record.length;
@@ -71,10 +81,18 @@ export class DiskLogFile {
    * room or something is not synced.
    */
   async appendSynced(record: Buffer): Promise<boolean> {
+    const fits = this.#fits(record.length);
+    if (fits !== undefined) await fits;
     if (!this.isSynced || this.sizeBytes + record.length > this.#roomEnd) return false;
     await write(this.#synced, record, this.sizeBytes);
     this.sizeBytes += record.length;
     return true;
+  }
+
+  /** Invariant 1. */
+  #fits(bytes: number): Promise<void> | undefined {
+    if (this.#failure !== undefined) throw this.#failure;
+    return this.sizeBytes + bytes <= this.#roomEnd ? undefined : this.#making;
   }
 
   async sync(): Promise<void> {
@@ -82,29 +100,40 @@ export class DiskLogFile {
     this.isSynced = true;
   }
 
-  get isRoomLow(): boolean {
-    return this.#roomEnd - this.sizeBytes < ROOM_LOW_BYTES;
+  /**
+   * Begins to write zeros ahead of the records, and to sync them, if there are few left; while no
+   * record is being written. The next record hears what goes wrong.
+   */
+  makeRoom(): void {
+    if (this.#making !== undefined || !this.isSynced) return;
+    if (this.#roomEnd - this.sizeBytes >= ROOM_LOW_BYTES) return;
+    this.#making = this.#makeRoom()
+      .catch((error: unknown) => {
+        this.#failure = error;
+      })
+      .finally(() => {
+        this.#making = undefined;
+      });
   }
 
-  /** Writes zeros ahead of the records, and syncs them, if there are few left. */
-  async makeRoom(): Promise<void> {
-    if (!this.isRoomLow) return;
+  async #makeRoom(): Promise<void> {
+    const end = this.#roomEnd;
     try {
-      await write(this.#handle, ROOM, this.#roomEnd);
+      await write(this.#handle, ROOM, end);
     } catch (error) {
       const failure = ioError('Cannot write room', error);
       if (failure.code !== 'NO_SPACE') throw failure;
-      // It goes without.
-      await this.takeBack();
+      // It goes without. A record may be on its way to what is left of the room.
+      await this.#handle.truncate(end);
       return;
     }
     await this.#handle.datasync();
-    this.isSynced = true;
-    this.#roomEnd += ROOM_BYTES;
+    this.#roomEnd = end + ROOM_BYTES;
   }
 
   /** Cuts off what stands behind the last record: half of another one, or room. */
   async takeBack(): Promise<void> {
+    await this.#making;
     await this.#handle.truncate(this.sizeBytes);
     this.#roomEnd = this.sizeBytes;
   }
@@ -112,6 +141,7 @@ export class DiskLogFile {
   /** Gives the file up, with `cut` without its room. Does not sync. */
   async close(options: { cut: boolean }): Promise<void> {
     try {
+      await this.#making;
       if (options.cut && this.#roomEnd > this.sizeBytes) await this.takeBack();
     } finally {
       await this.#synced.close();

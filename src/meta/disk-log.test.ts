@@ -9,6 +9,7 @@ import { MIB } from '../base/limits.ts';
 import { DiskLog } from './disk-log.ts';
 import type { LogDamage } from './disk-log-walk.ts';
 import { EPOCH_RECORD, NO_RECORD_ID } from './epoch-record-format.ts';
+import { decodeEpochRecordHeader } from './epoch-record-reader.ts';
 import { encodeEpochRecord } from './epoch-record-writer.ts';
 
 const volumeTag = Buffer.from('0102030405060708', 'hex');
@@ -42,6 +43,9 @@ function recordMaker(): (epoch: number, body?: Buffer, incarnation?: number) => 
     return record;
   };
 }
+
+const appendSynced = (log: DiskLog, record: Buffer): Promise<void> =>
+  log.appendSynced(record, decodeEpochRecordHeader(record));
 
 interface Read {
   epochs: number[];
@@ -152,11 +156,11 @@ describe('sync', () => {
   test('a small record takes one synced write once there is room, and the room goes at the end', async () => {
     const log = await openLog();
     const make = recordMaker();
-    await log.appendSynced(make(1));
+    await appendSynced(log, make(1));
     expect(log.syncCount).toBe(2);
     await expect.poll(async () => (await stat(firstFile())).size).toBeGreaterThanOrEqual(MIB);
     const { size } = await stat(firstFile());
-    for (let epoch = 2; epoch < 10; epoch++) await log.appendSynced(make(epoch));
+    for (let epoch = 2; epoch < 10; epoch++) await appendSynced(log, make(epoch));
     expect(log.syncCount).toBe(10);
     expect((await stat(firstFile())).size).toBe(size);
     expect((await readAll(log)).epochs).toHaveLength(9);
@@ -168,9 +172,9 @@ describe('sync', () => {
   test('a record cut anywhere over room is a tail, and those before it stay', async () => {
     const log = await openLog();
     const make = recordMaker();
-    await log.appendSynced(make(1));
+    await appendSynced(log, make(1));
     await expect.poll(async () => (await stat(firstFile())).size).toBeGreaterThan(MIB);
-    await log.appendSynced(make(2));
+    await appendSynced(log, make(2));
     const bytes = await readFile(firstFile());
     const last = make(3);
     const end = 2 * last.length;
@@ -182,7 +186,7 @@ describe('sync', () => {
       const again = await openLog();
       expect(again.head()?.epoch).toBe(2);
       expect(again.tail?.offset).toBe(end);
-      await again.appendSynced(last);
+      await appendSynced(again, last);
       expect((await readAll(again)).epochs).toEqual([1, 2, 3]);
       await again.close();
     }
@@ -309,7 +313,7 @@ describe('damage', () => {
     expect(log.tail).toBeUndefined();
     expect(log.head()?.epoch).toBe(2);
     expect((await readAll(log)).damage).toEqual([]);
-    await log.appendSynced(recordMaker()(3));
+    await appendSynced(log, recordMaker()(3));
     await log.close();
     await truncate(firstFile(), end + 3 * MIB);
     await flip(firstFile(), end + 2 * MIB);

@@ -101,28 +101,33 @@ export class DiskLog {
   /** Appends one record; it is durable after the next {@link sync}. Epochs must increase. */
   append(record: Buffer): Promise<void> {
     return this.#enqueue('append to', async () => {
-      await this.#append(record, (file) => file.append(record));
+      const header = decodeEpochRecordHeader(record);
+      await this.#append({ record, header }, (file) => file.append(record));
     });
   }
 
-  /** As append() and sync() together; for a small record one call of the system, mostly. */
-  appendSynced(record: Buffer): Promise<void> {
+  /**
+   * As append() and sync() together; for a small record one call of the system, mostly. The header
+   * is the record's own.
+   */
+  appendSynced(record: Buffer, header: EpochRecordHeader): Promise<void> {
     return this.#enqueue('append to', async () => {
       let synced = false;
-      await this.#append(record, async (file) => {
+      await this.#append({ record, header }, async (file) => {
         synced = !this.#folderDirty && (await file.appendSynced(record));
         if (synced) this.#syncCount++;
         else await file.append(record);
       });
       if (!synced) await this.#sync();
-      const isSmall = record.length <= ROOM_FOR_BYTES_MAX;
-      // Behind the answer, for those to come.
-      if (isSmall && this.#file?.isRoomLow === true) setImmediate(() => this.#makeRoom());
+      // Room for those to come: to write over zeros changes no metadata of the disk.
+      if (record.length <= ROOM_FOR_BYTES_MAX) this.#file?.makeRoom();
     });
   }
 
-  async #append(record: Buffer, write: (file: DiskLogFile) => Promise<void>): Promise<void> {
-    const header = decodeEpochRecordHeader(record);
+  async #append(
+    { record, header }: { record: Buffer; header: EpochRecordHeader },
+    write: (file: DiskLogFile) => Promise<void>,
+  ): Promise<void> {
     const length = EPOCH_RECORD.headerBytes + header.bodyBytes;
     assert(record.length === length, `a record of ${record.length} bytes instead of ${length}`);
     assert(header.volumeTag.equals(this.#volumeTag), 'a record of another volume');
@@ -143,13 +148,6 @@ export class DiskLog {
       throw error;
     }
     this.#head = header;
-  }
-
-  /** Room for small records to come: to write over zeros changes no metadata of the disk. */
-  #makeRoom(): void {
-    this.#enqueue('make room in', async () => {
-      await this.#file?.makeRoom();
-    }).catch(() => undefined); // Whatever it is, the next append says it.
   }
 
   get #sizeBytes(): number {
