@@ -11,7 +11,7 @@ import {
   unlink,
   unlinkSync,
 } from 'node:fs';
-import type { Epoch, Ino } from '../base/ids.ts';
+import type { Ino } from '../base/ids.ts';
 import { MIB } from '../base/limits.ts';
 import { type Timed, untimed } from '../base/pauses.ts';
 import { blocksOf, type Inode, type LiveMeta } from '../meta/mod.ts';
@@ -295,13 +295,6 @@ export class CacheFiles {
     this.descriptors.forget(path);
     renameSync(empty, path);
     this.unsynced.made(file.ino);
-  }
-
-  /** What `file` held when `epoch` was open is on the device. */
-  noteSynced(file: CachedFile, epoch: Epoch): void {
-    if (file.deleted || file.syncedEpoch === epoch) return;
-    this.#meta.markSynced(file.ino, epoch);
-    file.syncedEpoch = epoch;
   }
 
   /** Removes a file of the cache that nobody needs, without waiting. */

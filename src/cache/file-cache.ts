@@ -18,6 +18,7 @@ import { type Fetch, Fetcher } from './fetcher.ts';
 import { Holes } from './holes.ts';
 import { Lending } from './lending.ts';
 import { type CacheCounters, Reader, type Resident } from './reader.ts';
+import { noteSynced } from './sync-marks.ts';
 
 export interface FileCacheOptions {
   folder: string;
@@ -314,7 +315,7 @@ export class FileCache implements CutSource {
     const epoch = this.#openEpoch;
     return this.#files.descriptors.hold(fd, async (held) => {
       await unsynced.sync(ino, path, () => syncData(held, path));
-      this.#files.noteSynced(file, epoch);
+      noteSynced(this.#meta, file, epoch);
     });
   }
 

@@ -265,12 +265,8 @@ export class LiveMeta {
     this.wal.touched(ino);
   }
 
-  /**
-   * Records that the device has what the cache file of `ino` held when `epoch` was open. A file of
-   * which the disks have nothing needs no mark: its cache file is older than nothing.
-   */
+  /** Records that the device has what the cache file of `ino` held when `epoch` was open. */
   markSynced(ino: Ino, epoch: Epoch): void {
-    if (this.storedBytes(ino) === 0) return;
     const frame = this.#writer.mark('synced', ino, epoch);
     this.#transactions.change(frame, () => this.#rows.marks.putSynced(ino, epoch));
     this.wal.touched(ino);

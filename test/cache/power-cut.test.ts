@@ -2,6 +2,7 @@ import { copyFileSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Ino } from '../../src/base/ids.ts';
 import { CacheLayout } from '../../src/cache/layout.ts';
+import { segmentsOf } from '../../src/commit/segments.ts';
 import { BLOCK, bytesOf, CacheRig } from './fixture.ts';
 
 function rigOf(): { rig: CacheRig; pathOf: (ino: Ino) => string } {
@@ -98,4 +99,17 @@ test('power cut: fsync brings a truncation to the device', async () => {
   await rig.truncate(ino, 0);
   expect(statSync(pathOf(ino)).size).toBe(0);
   expect(rig.cache.sync(ino)).toBeInstanceOf(Promise);
+});
+
+test('power cut: what was synced while the first commit of a file ran stays', async () => {
+  const { rig } = rigOf();
+  const { ino } = rig.file();
+  await rig.write(ino, 0, bytesOf(1, BLOCK));
+  const cut = rig.cut();
+  await rig.write(ino, BLOCK, bytesOf(2, BLOCK));
+  await rig.cache.sync(ino);
+  rig.publish(cut, await rig.store([...segmentsOf(cut.frozen)]));
+  await rig.crash({ keepClean: false });
+  const found = await rig.content(ino);
+  expect(found.equals(Buffer.concat([bytesOf(1, BLOCK), bytesOf(2, BLOCK)]))).toBe(true);
 });
