@@ -4,7 +4,9 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 
-const PROGRAMS = resolve(import.meta.dirname, '../programs');
+/** The compiled file, in dist, uses the same programs. */
+const SOURCE = import.meta.dirname.replace(/\/dist\/test\/harness$/, '/test/harness');
+const PROGRAMS = resolve(SOURCE, '../programs');
 const POLL_MS = 10;
 
 /** Waits until `isSo` holds; rejects with `what` after the deadline. */

@@ -23,8 +23,10 @@ import {
 } from '../../src/node/mod.ts';
 import { childrenOf, isAlive, kill9, type Line, until } from './processes.ts';
 
-const REAPER = resolve(import.meta.dirname, '../programs/reaper.py');
-const MOUNT_PROGRAM = resolve(import.meta.dirname, '../../dist/src/node/mount-main.js');
+/** The compiled file, in dist, uses the same programs. */
+const SOURCE = import.meta.dirname.replace(/\/dist\/test\/harness$/, '/test/harness');
+const REAPER = resolve(SOURCE, '../programs/reaper.py');
+const MOUNT_PROGRAM = resolve(SOURCE, '../../dist/src/node/mount-main.js');
 const BUCKET_BYTES = 2 ** 30;
 const CALL_MS = 120_000;
 const UNMOUNT_MS = 120_000;
