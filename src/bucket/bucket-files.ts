@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DfsError, messageOf } from '../base/errors.ts';
+import { MIB } from '../base/limits.ts';
 import { syncFolder } from '../base/publish.ts';
 import { bucketFileName } from './bucket-format.ts';
 import type { PieceLocation } from './bucket-index.ts';
@@ -17,6 +18,8 @@ import type { BucketWrite } from './piece-writes.ts';
 // Invariant: bytes below a bucket's end are never written again, only punched out.
 
 const OPEN_FILES_MAX = 64;
+/** Writes of so many bytes are worth a hint to the kernel. */
+const HINT_BYTES_MIN: number = MIB;
 
 /** Which files, and how they are changed. */
 export interface BucketFilesOptions {
@@ -39,6 +42,9 @@ export class BucketFiles {
   /** The ends that sync() returned last. */
   readonly #synced = new Map<number, number>();
   #folderDirty = false;
+  #hinting = false;
+  /** From where on a bucket's bytes may go out of memory, since the last sync. */
+  readonly #unneeded = new Map<number, number>();
 
   constructor(options: BucketFilesOptions) {
     this.#options = options;
@@ -81,6 +87,7 @@ export class BucketFiles {
       try {
         await this.#options.io.write(handle, buffers, offset);
         this.#ends.set(bucket, end);
+        this.#hint(handle, { bucket, from: offset, to: end });
       } catch (error) {
         await this.#takeBack(handle, offset);
         throw error;
@@ -89,6 +96,38 @@ export class BucketFiles {
         this.#pool.markDirty(bucket);
       }
     });
+  }
+
+  /**
+   * Large records go to the device while others are stored, and not all at once when they are
+   * synced; and out of memory: the cache has their content. One hint at a time: a device that is
+   * behind makes it wait, and the next covers what was written meanwhile.
+   */
+  #hint(handle: FileHandle, write: { bucket: number; from: number; to: number }): void {
+    const { io } = this.#options;
+    const { bucket, to } = write;
+    const from = this.#unneeded.get(bucket) ?? write.from;
+    this.#unneeded.set(bucket, from);
+    if (write.to - write.from < HINT_BYTES_MIN || this.#hinting) return;
+    this.#hinting = true;
+    const done = (): void => {
+      this.#hinting = false;
+    };
+    // The sync hears of what goes wrong.
+    io.dontNeed?.(handle, from, to - from).then(done, done);
+  }
+
+  /** What was synced is forgotten by the kernel, as far as it was hinted at. */
+  #forget(): void {
+    for (const [bucket, from] of this.#unneeded) {
+      const to = this.#synced.get(bucket) ?? 0;
+      this.#unneeded.delete(bucket);
+      if (to - from < HINT_BYTES_MIN) continue;
+      const { io } = this.#options;
+      const forget = async (handle: FileHandle): Promise<void> =>
+        io.dontNeed?.(handle, from, to - from);
+      this.#pool.use(bucket, forget).catch(() => undefined);
+    }
   }
 
   /** Gives a record's space back. */
@@ -111,6 +150,7 @@ export class BucketFiles {
     const failed = results.find((result) => result.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
     for (const [bucket, end] of ends) this.#synced.set(bucket, end);
+    this.#forget();
     return ends;
   }
 

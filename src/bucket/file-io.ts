@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
-import { punchHole } from '../base/os/mod.ts';
+import { dontNeed, punchHole } from '../base/os/mod.ts';
 
 /** The system calls on bucket files that change them; tests pass their own to let them fail. */
 export interface BucketIo {
@@ -7,6 +7,8 @@ export interface BucketIo {
   write(handle: FileHandle, buffers: Buffer[], offset: number): Promise<void>;
   /** fdatasync of a file. */
   sync(handle: FileHandle): Promise<void>;
+  /** Hints that a range may go to the device and out of memory; see {@link dontNeed}. */
+  dontNeed?(handle: FileHandle, offset: number, bytes: number): Promise<void>;
   /** Gives the range's blocks back; it reads as zeros. */
   punch(handle: FileHandle, offset: number, bytes: number): void;
 }
@@ -23,6 +25,7 @@ export const systemIo: BucketIo = {
     }
   },
   sync: (handle) => handle.datasync(),
+  dontNeed: (handle, offset, bytes) => dontNeed(handle.fd, offset, bytes),
   punch: (handle, offset, bytes) => punchHole(handle.fd, offset, bytes),
 };
 

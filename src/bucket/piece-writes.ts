@@ -16,6 +16,8 @@ export interface BucketPiece {
   /** Length of the whole chunk. */
   readonly chunkBytes: number;
   readonly payload: Buffer;
+  /** The BLAKE3-256 of the payload, if it was just computed. */
+  readonly payloadHash?: Buffer | undefined;
 }
 
 /** One contiguous write behind the end of a bucket, and the pieces in it. */
@@ -73,8 +75,8 @@ function planBucket(bucket: number, pieces: BucketPiece[], target: WriteTarget):
     buffers.push(encodeFileHeader({ volumeTag, diskId, bucket }));
     end = FILE_HEADER_BYTES;
   }
-  for (const { chunkId, pieceIndex, scheme, chunkBytes, payload } of pieces) {
-    const payloadHash = blake3(payload);
+  for (const { chunkId, pieceIndex, scheme, chunkBytes, payload, ...piece } of pieces) {
+    const payloadHash = piece.payloadHash ?? blake3(payload);
     // A replica is the chunk itself; a wrong id would only be noticed when it is read.
     const matches = scheme.kind === 'ec' || payloadHash.equals(chunkId);
     assert(matches, 'a chunk is named by the hash of its content');

@@ -181,7 +181,7 @@ export class Volume implements CommitBackend {
   async store(segments: Segment[]): Promise<Uint8Array> {
     return this.#reader.read(segments, async (contents) => {
       const ids = Buffer.allocUnsafeSlow(contents.length * CHUNK_ID_BYTES);
-      const fresh: { id: ChunkId; content: Buffer; scheme: Scheme }[] = [];
+      const fresh: { id: ChunkId; content: Buffer; scheme: Scheme; isHashed: true }[] = [];
       const { committed } = this;
       for (const [index, content] of contents.entries()) {
         const id = hashChunk(content);
@@ -191,7 +191,7 @@ export class Volume implements CommitBackend {
         this.#epoch.addExtent(segment, id);
         if (this.#epoch.hasChunk(id) || committed.chunk(id) !== undefined) continue;
         this.#epoch.addChunk(id, content.length);
-        fresh.push({ id, content, scheme: this.#scheme });
+        fresh.push({ id, content, scheme: this.#scheme, isHashed: true });
       }
       await this.#leftovers.put(fresh);
       return ids;

@@ -10,6 +10,8 @@ export interface PieceToStore {
   /** Length of the whole chunk. */
   readonly chunkBytes: number;
   readonly payload: Buffer;
+  /** The BLAKE3-256 of the payload, if it was just computed; else the disk does. */
+  readonly payloadHash?: Buffer | undefined;
 }
 
 /** A piece as it was read, verified by the disk. */

@@ -10,6 +10,8 @@ export interface ChunkToStore {
   readonly id: ChunkId;
   readonly content: Buffer;
   readonly scheme: Scheme;
+  /** The id was just computed from this content: nobody needs to do it again. */
+  readonly isHashed?: boolean;
 }
 
 /** What a store works with. */
@@ -40,9 +42,9 @@ export async function scatter(store: StoreParts, chunks: readonly ChunkToStore[]
 }
 
 async function encode(chunk: ChunkToStore): Promise<EncodedChunk> {
-  const { id, content, scheme } = chunk;
+  const { id, content, scheme, isHashed = false } = chunk;
   // A disk sees that a replica has the wrong name, but no single piece of an erasure code shows it.
-  const matches = scheme.kind === 'replica' || hashChunk(content).equals(id);
+  const matches = isHashed || scheme.kind === 'replica' || hashChunk(content).equals(id);
   assert(matches, 'a chunk is named by the hash of its content');
   return { ...chunk, pieces: await encodePieces(scheme, content) };
 }
@@ -57,10 +59,13 @@ async function scatterOnce(
     for (const [pieceIndex, { diskId, bucket }] of placeAll(store, chunk).entries()) {
       const payload = chunk.pieces[pieceIndex];
       assert(payload !== undefined, 'there is a piece for every placement');
-      const { id: chunkId, scheme, content } = chunk;
+      const { id: chunkId, scheme, content, isHashed = false } = chunk;
+      // A replica is the chunk itself.
+      const payloadHash = isHashed && scheme.kind === 'replica' ? chunkId : undefined;
       const batch = batches.get(diskId) ?? { pieces: [], chunks: [] };
       const chunkBytes = content.length;
-      batch.pieces.push({ bucket, chunkId, pieceIndex, scheme, chunkBytes, payload });
+      const about = { bucket, chunkId, pieceIndex, scheme, chunkBytes };
+      batch.pieces.push({ ...about, payload, payloadHash });
       batch.chunks.push(chunk);
       batches.set(diskId, batch);
     }

@@ -36,3 +36,5 @@ export const SEEK_HOLE = 4;
 
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
+
+export const POSIX_FADV_DONTNEED = 4;

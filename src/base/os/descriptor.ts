@@ -1,6 +1,6 @@
 import type { NegativeErrno } from '../errno.ts';
 import { EAGAIN } from '../errno.ts';
-import { F_GETFL, F_SETFL, F_SETOWN, LOCK_EX, LOCK_NB } from './constants.ts';
+import { F_GETFL, F_SETFL, F_SETOWN, LOCK_EX, LOCK_NB, POSIX_FADV_DONTNEED } from './constants.ts';
 import { callAsync, callError, lastErrno, libc, retryInterrupted } from './libc.ts';
 
 /**
@@ -58,6 +58,15 @@ export function lockExclusive(fd: number): boolean {
   if (result === -EAGAIN) return false;
   if (result < 0) throw callError(`lock descriptor ${fd}`, 'flock', -result);
   return true;
+}
+
+/**
+ * Tells the kernel, on a worker thread, that nobody will soon read the bytes of a file in [offset,
+ * offset + bytes): it begins to write those to the device that are not there, and forgets the others.
+ * A hint, after which nothing is durable; what goes wrong, a later sync reports.
+ */
+export async function dontNeed(fd: number, offset: number, bytes: number): Promise<void> {
+  await callAsync(libc().posix_fadvise, fd, offset, bytes, POSIX_FADV_DONTNEED);
 }
 
 /** Writes everything of the file system that holds `fd` to its device, on a worker thread. */

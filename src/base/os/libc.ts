@@ -34,6 +34,8 @@ export interface Libc {
   lseek: (fd: number, offset: number, whence: number) => number;
   flock: (fd: number, operation: number) => number;
   syncfs: ((fd: number) => number) & AsyncCallable;
+  posix_fadvise: ((fd: number, offset: number, bytes: number, advice: number) => number) &
+    AsyncCallable;
   setxattr: (path: string, name: string, value: Buffer, bytes: number, flags: number) => number;
   removexattr: (path: string, name: string) => number;
   socketpair: (domain: number, type: number, protocol: number, pair: Buffer) => number;
@@ -69,6 +71,7 @@ function bind(): Libc {
     lseek: declare('int64_t lseek64(int, int64_t, int)'),
     flock: declare('int flock(int, int)'),
     syncfs: declare('int syncfs(int)'),
+    posix_fadvise: declare('int posix_fadvise64(int, int64_t, int64_t, int)'),
     setxattr: declare('int setxattr(const char*, const char*, void*, size_t, int)'),
     removexattr: declare('int removexattr(const char*, const char*)'),
     socketpair: declare('int socketpair(int, int, int, void*)'),

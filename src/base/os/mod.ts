@@ -8,6 +8,7 @@ import * as posix from './constants.ts';
 export { holdCpuLatency, releaseCpuLatency } from './cpu-latency.ts';
 export { CpuWait } from './cpu-wait.ts';
 export {
+  dontNeed,
   ioctlRaw,
   lockExclusive,
   readRaw,
