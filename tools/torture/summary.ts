@@ -56,8 +56,9 @@ export class Summary {
   }
 
   toJSON(): object {
-    const counts = [...this.#counts].map(([what, values]) => [what, Object.fromEntries(values)]);
+    const counts: Record<string, unknown> = {};
+    for (const [what, values] of this.#counts) counts[what] = Object.fromEntries(values);
     const { points, seeds, kills, operations, violations } = this;
-    return { points, seeds, kills, operations, ...Object.fromEntries(counts), violations };
+    return { points, seeds, kills, operations, ...counts, violations };
   }
 }

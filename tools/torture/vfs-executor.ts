@@ -87,7 +87,7 @@ export class VfsExecutor implements Executor {
         const { kind, id, offset, lengthBytes } = operation;
         const mode = kind === 'punch' ? PUNCH_HOLE | KEEP_SIZE : kind === 'zero' ? ZERO_RANGE : 0;
         const range = { offset, lengthBytes, mode };
-        checked(operation, (await fs.fallocate(by, this.#ino(id), range)) as number);
+        checked(operation, await fs.fallocate(by, this.#ino(id), range));
         return undefined;
       }
       case 'clone':
@@ -203,11 +203,11 @@ export class VfsExecutor implements Executor {
       case 'setxattr': {
         const value = xattrValue(number, operation.lengthBytes);
         const change = { name: nameOf(operation.name), value, flags: 0, killSgid: false };
-        checked(operation, (await fs.setxattr(by, ino, change)) as number);
+        checked(operation, await fs.setxattr(by, ino, change));
         return;
       }
       case 'removexattr':
-        checked(operation, (await fs.removexattr(by, ino, nameOf(operation.name))) as number);
+        checked(operation, await fs.removexattr(by, ino, nameOf(operation.name)));
         return;
       case 'chmod':
         valueOf(operation, await fs.setattr(by, ino, { mode: operation.mode }));

@@ -5,7 +5,7 @@
  */
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { createLog, type LogLevel } from '../../src/base/log.ts';
+import { createLog } from '../../src/base/log.ts';
 import { runKill } from './kill-run.ts';
 import type { Answer, Order, WorkerOptions } from './messages.ts';
 import { writeRecord } from './record.ts';
@@ -23,7 +23,7 @@ const log = createLog(
     lines.push(line.trim());
     if (lines.length > LINES_MAX) lines.shift();
   },
-  (process.env.DFS_VERBOSE === undefined ? 'warn' : 'debug') as LogLevel,
+  process.env.DFS_VERBOSE === undefined ? 'warn' : 'debug',
 );
 
 function answer(message: Answer): void {
