@@ -109,12 +109,13 @@ export class BucketFiles {
     const from = this.#unneeded.get(bucket) ?? write.from;
     this.#unneeded.set(bucket, from);
     if (write.to - write.from < HINT_BYTES_MIN || this.#hinting) return;
+    if (io.dontNeed === undefined) return;
     this.#hinting = true;
-    const done = (): void => {
-      this.#hinting = false;
-    };
-    // The sync hears of what goes wrong.
-    io.dontNeed?.(handle, from, to - from).then(done, done);
+    io.dontNeed(handle, from, to - from)
+      .catch(() => undefined) // The sync hears of what goes wrong.
+      .finally(() => {
+        this.#hinting = false;
+      });
   }
 
   /** What was synced is forgotten by the kernel, as far as it was hinted at. */

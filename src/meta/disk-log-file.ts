@@ -32,7 +32,7 @@ export class DiskLogFile {
   /** Room that is being made. */
   #making: Promise<void> | undefined;
   /** That went wrong: the file cannot be trusted any more. */
-  #failure: unknown;
+  #failure: Error | undefined;
 
   private constructor(
     handle: FileHandle,
@@ -109,7 +109,7 @@ export class DiskLogFile {
     if (this.#roomEnd - this.sizeBytes >= ROOM_LOW_BYTES) return;
     this.#making = this.#makeRoom()
       .catch((error: unknown) => {
-        this.#failure = error;
+        this.#failure = ioError('Cannot make room', error);
       })
       .finally(() => {
         this.#making = undefined;
