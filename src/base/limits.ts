@@ -13,5 +13,7 @@ export const XATTR_NAME_BYTES_MAX = 255;
 export const XATTR_VALUE_BYTES_MAX: number = 64 * KIB;
 /** 16 TiB, what ext4 with 4 KiB blocks takes: the cache file must be able to be as long. */
 export const FILE_BYTES_MAX: number = 16 * 1024 * GIB - BLOCK_BYTES;
+/** A disk that does not answer for so long is out of service. */
+export const DISK_DEADLINE_MS = 10_000;
 /** Names of one file, as on ext4; the folders in a folder are not limited. */
 export const NLINK_MAX = 65_000;

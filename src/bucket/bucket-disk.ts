@@ -281,7 +281,13 @@ export class BucketDisk {
     await this.#exclusive(() => Promise.resolve());
     this.#check('sync');
     const ends = await this.#files.sync();
-    if (ends.size > 0) this.#index.setSynced(ends);
+    if (ends.size === 0) return;
+    try {
+      this.#index.setSynced(ends);
+    } catch (error) {
+      // The pieces are synced; an index that does not know makes the next open scan more.
+      if (!(error instanceof DfsError) || error.code !== 'NO_SPACE') throw error;
+    }
   }
 
   async #punch(location: PieceLocation): Promise<void> {

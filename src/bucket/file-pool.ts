@@ -8,6 +8,11 @@ import { assert } from '../base/errors.ts';
 // 3. sync() returns when no write that ended before the call is left unsynced, also those whose
 //    sync another caller had begun.
 // 4. Never more than `limit` files are open; at most half of them are in use.
+// 5. No more calls wait for the disk at the same time than USERS_MAX and SYNCS_MAX: a disk that hangs
+//    must not take all the threads that the process has for waiting (node/mount-main.ts).
+
+const USERS_MAX = 6;
+const SYNCS_MAX = 6;
 
 interface PooledFile {
   readonly handle: Promise<FileHandle>;
@@ -55,7 +60,8 @@ export class FilePool {
   }
 
   async #use<T>(bucket: number, work: (handle: FileHandle) => Promise<T>): Promise<T> {
-    while (this.#users >= this.#options.limit / 2) await this.#nextIdle();
+    const usersMax = Math.min(USERS_MAX, this.#options.limit / 2);
+    while (this.#users >= usersMax) await this.#nextIdle();
     this.#users++;
     try {
       // Half of the limit is in use at most, so there is always something to close (invariant 4).
@@ -84,12 +90,14 @@ export class FilePool {
     file.dirty = true;
   }
 
-  /** Syncs every dirty file, all at once. */
+  /** Syncs every dirty file, some at once. */
   async sync(): Promise<void> {
     const files = [...this.#files].filter(([, file]) => file.dirty || file.syncing !== undefined);
-    const results = await Promise.allSettled(
-      files.map(([bucket, file]) => this.#sync(bucket, file)),
-    );
+    const todo = files.values();
+    const worker = async (): Promise<void> => {
+      for (const [bucket, file] of todo) await this.#sync(bucket, file);
+    };
+    const results = await Promise.allSettled(Array.from({ length: SYNCS_MAX }, worker));
     const failure = results.find((result) => result.status === 'rejected');
     if (failure !== undefined) throw failure.reason;
   }

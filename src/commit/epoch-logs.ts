@@ -1,5 +1,7 @@
+import { withinMs } from '../base/deadline.ts';
 import { DfsError, messageOf } from '../base/errors.ts';
 import type { DiskId, Epoch } from '../base/ids.ts';
+import { DISK_DEADLINE_MS } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
 import type { CommittedMeta, DiskLog, EpochRecordHeader } from '../meta/mod.ts';
 
@@ -14,11 +16,13 @@ export type VerifyTip = (header: EpochRecordHeader, body: Buffer) => Promise<boo
  *  2. Only the last record of a chain can be unpublished: the next is written after it has its
  *     redundancy, or names the one before it. Among two last records the later epoch, then the
  *     later incarnation, is newer.
- *  3. A log that failed is not written again.
+ *  3. A log that failed is not written again. One whose disk is full is tried again with the next
+ *     record: what it lacks then, others have.
  */
 export class EpochLogs {
   readonly #logs: Map<DiskId, DiskLog>;
   readonly #failed = new Map<DiskId, string>();
+  readonly #full = new Map<DiskId, string>();
   readonly #log: Log;
 
   constructor(logs: Map<DiskId, DiskLog>, log: Log) {
@@ -33,7 +37,7 @@ export class EpochLogs {
 
   /** Why a disk's log is out of service; undefined when it is not. */
   failure(id: DiskId): string | undefined {
-    return this.#failed.get(id);
+    return this.#failed.get(id) ?? this.#full.get(id);
   }
 
   /** Takes a disk's log out of service. */
@@ -41,6 +45,13 @@ export class EpochLogs {
     if (this.#failed.has(id)) return;
     this.#failed.set(id, messageOf(error));
     this.#log('error', 'metadata log failed', { disk: id, message: messageOf(error) });
+  }
+
+  #noteFull(id: DiskId, error: DfsError): void {
+    if (!this.#full.has(id)) {
+      this.#log('error', 'metadata log full', { disk: id, message: error.message });
+    }
+    this.#full.set(id, error.message);
   }
 
   /** The newest epoch and incarnation any disk has heard of, published or not. */
@@ -61,10 +72,13 @@ export class EpochLogs {
     await Promise.all(
       this.healthy.map(async ([id, log]) => {
         try {
-          await log.appendSynced(record, header);
+          const action = `write the metadata log of disk ${id}`;
+          await withinMs(DISK_DEADLINE_MS, action, log.appendSynced(record, header));
           done.add(id);
+          this.#full.delete(id);
         } catch (error) {
-          this.fail(id, error);
+          if (error instanceof DfsError && error.code === 'NO_SPACE') this.#noteFull(id, error);
+          else this.fail(id, error);
         }
       }),
     );
@@ -149,7 +163,16 @@ export class EpochLogs {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#logs.values()].map((log) => log.close()));
+    const closing = [...this.#logs].map(async ([id, log]) => {
+      const action = `close the metadata log of disk ${id}`;
+      try {
+        await withinMs(DISK_DEADLINE_MS, action, log.close());
+      } catch (error) {
+        // Of a disk that is out of service nothing is awaited.
+        if (!this.#failed.has(id)) throw error;
+      }
+    });
+    await Promise.all(closing);
   }
 }
 

@@ -2,9 +2,10 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DfsError, messageOf } from '../base/errors.ts';
 import type { DiskId } from '../base/ids.ts';
-import { BucketDisk } from '../bucket/mod.ts';
+import { BucketDisk, type BucketDiskOptions } from '../bucket/mod.ts';
 import { type DiskEntry, volumeTag } from '../diskmap/mod.ts';
 import { DiskLog, readDiskIdentity } from '../meta/mod.ts';
+import type { PieceDisk } from '../store/mod.ts';
 
 /** The folder on a disk that is ours; what else is on the disk is not touched. */
 const DISK_FOLDER = 'dfs';
@@ -25,11 +26,14 @@ export function diskPaths(path: string): {
   };
 }
 
+/** Opens the buckets of a disk, on whatever thread. */
+export type OpenBuckets = (options: BucketDiskOptions) => Promise<PieceDisk>;
+
 /** A disk of the map: open, or the reason why not. */
 export interface VolumeDisk {
   readonly entry: DiskEntry;
   readonly path: string | undefined;
-  readonly buckets: BucketDisk | undefined;
+  readonly buckets: PieceDisk | undefined;
   readonly log: DiskLog | undefined;
   readonly problem: string | undefined;
 }
@@ -63,8 +67,10 @@ export async function openVolumeDisk(options: {
   path: string | undefined;
   volumeUuid: string;
   readOnly: boolean;
+  openBuckets?: OpenBuckets | undefined;
 }): Promise<VolumeDisk> {
   const { entry, path, volumeUuid, readOnly } = options;
+  const openBuckets = options.openBuckets ?? ((disk) => BucketDisk.open(disk));
   const absent = (problem: string): VolumeDisk => ({
     entry,
     path,
@@ -75,10 +81,10 @@ export async function openVolumeDisk(options: {
   if (path === undefined) return absent('no folder was given for it');
   const tag = volumeTag(volumeUuid);
   const { root, meta } = diskPaths(path);
-  let buckets: BucketDisk | undefined;
+  let buckets: PieceDisk | undefined;
   try {
     await checkIdentity(path, volumeUuid, entry.id);
-    buckets = await BucketDisk.open({ folder: root, volumeTag: tag, diskId: entry.id, readOnly });
+    buckets = await openBuckets({ folder: root, volumeTag: tag, diskId: entry.id, readOnly });
     const log = await DiskLog.open({ folder: meta, volumeTag: tag, readOnly });
     return { entry, path, buckets, log, problem: undefined };
   } catch (error) {

@@ -24,7 +24,7 @@ import { Leftovers } from './leftovers.ts';
 import { openNewest } from './newest-epoch.ts';
 import type { Segment } from './segments.ts';
 import { Snapshots } from './snapshots.ts';
-import { openVolumeDisk, type VolumeDisk } from './volume-disk.ts';
+import { type OpenBuckets, openVolumeDisk, type VolumeDisk } from './volume-disk.ts';
 import { readMap } from './volume-map.ts';
 
 /** Inline content that one commit puts into buckets, beside what it has to store itself. */
@@ -38,6 +38,8 @@ export interface VolumeOptions {
   readOnly: boolean;
   log: Log;
   capture: Capture;
+  /** Opens the buckets of a disk; on the caller's thread without. */
+  openBuckets?: OpenBuckets;
 }
 
 /** Parts of a chunk to be written into the file at `path`. */
@@ -120,11 +122,17 @@ export class Volume implements CommitBackend {
    */
   static async open(options: VolumeOptions): Promise<Volume> {
     const map = await readMap(options);
-    const { volumeUuid, readOnly, log } = options;
+    const { volumeUuid, readOnly, log, openBuckets } = options;
     const paths = new Map(options.disks.map(({ id, path }) => [id, path]));
     const disks: VolumeDisk[] = [];
     for (const entry of map.disks) {
-      const disk = await openVolumeDisk({ entry, path: paths.get(entry.id), volumeUuid, readOnly });
+      const disk = await openVolumeDisk({
+        entry,
+        path: paths.get(entry.id),
+        volumeUuid,
+        readOnly,
+        openBuckets,
+      });
       if (disk.problem !== undefined) {
         log('warn', 'disk not in use', { disk: entry.id, problem: disk.problem });
       }

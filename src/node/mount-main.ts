@@ -6,6 +6,7 @@ import { readFileSync, writeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { createLog } from '../base/log.ts';
 import { type MountFlags, mountDevice, runSupervisor } from '../fuse/mod.ts';
+import { readConfig } from './config.ts';
 import { forgetMount, homePaths, lockHome } from './home.ts';
 import { type PackedError, packError, unpackError } from './rpc.ts';
 
@@ -26,6 +27,10 @@ export interface MountRequest {
 /** What the parent process hears over IPC: once, when the mount serves or cannot be made. */
 export type MountAnswer = { ready: true } | { error: ReturnType<typeof packError> };
 
+/** Calls that wait for devices at the same time, at most: of a disk its pieces, syncs and log. */
+const WAITS_OF_HOME = 12;
+const WAITS_A_DISK = 14;
+const THREADS_MAX = 256;
 /** Of V8's young generation, for each of the daemon's threads: what lives long is not in JavaScript. */
 const YOUNG_SPACE_MIB = 8;
 
@@ -43,11 +48,13 @@ function answer(message: MountAnswer): void {
 }
 
 /**
- * Threads for waiting on devices, and few malloc arenas: one for each thread would keep what all
- * once needed.
+ * Threads for waiting on devices, enough for HOME when all disks hang, and few malloc arenas: one
+ * for each thread would keep what all once needed.
  */
-function daemonEnvironment(): NodeJS.ProcessEnv {
-  const { UV_THREADPOOL_SIZE = '12', MALLOC_ARENA_MAX = '2' } = process.env;
+async function daemonEnvironment(): Promise<NodeJS.ProcessEnv> {
+  const disks = (await readConfig(request.home))?.disks.length ?? 0;
+  const threads = Math.min(THREADS_MAX, WAITS_OF_HOME + WAITS_A_DISK * disks);
+  const { UV_THREADPOOL_SIZE = `${threads}`, MALLOC_ARENA_MAX = '2' } = process.env;
   return { ...process.env, UV_THREADPOOL_SIZE, MALLOC_ARENA_MAX };
 }
 
@@ -68,7 +75,7 @@ async function main(): Promise<number> {
       fileURLToPath(new URL('./daemon-main.js', import.meta.url)),
       process.argv[2] ?? '{}',
     ],
-    env: daemonEnvironment(),
+    env: await daemonEnvironment(),
     extraFds: [lock],
     log,
     onReady: () => answer({ ready: true }),

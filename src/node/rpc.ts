@@ -19,6 +19,17 @@ interface Answer {
 
 const WAITING_MAX = 10_000;
 
+/** A result with memory that is moved to the other thread, not copied. */
+export class Moved {
+  readonly result: unknown;
+  readonly memory: readonly ArrayBuffer[];
+
+  constructor(result: unknown, memory: readonly ArrayBuffer[]) {
+    this.result = result;
+    this.memory = memory;
+  }
+}
+
 /**
  * Calls between two threads: each end has methods the other may call, and every call gets one
  * answer. Arguments and results are copied by structured clone: Buffers arrive as Uint8Array.
@@ -42,8 +53,11 @@ export class Rpc {
     });
   }
 
-  /** Calls `method` of the other end; rejects with the DfsError it threw. */
-  call<T>(method: string, argument: unknown): Promise<T> {
+  /**
+   * Calls `method` of the other end; rejects with the DfsError it threw. `moved` is memory of the
+   * argument that is moved there, not copied.
+   */
+  call<T>(method: string, argument: unknown, moved: readonly ArrayBuffer[] = []): Promise<T> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     if (this.#waiting.size >= WAITING_MAX) {
       return Promise.reject(new DfsError('BUSY', `Cannot call ${method}: too many calls wait`));
@@ -51,7 +65,7 @@ export class Rpc {
     const call = this.#next++;
     return new Promise<T>((resolve, reject) => {
       // What cannot be copied throws here, and nobody waits for it then.
-      this.#channel.postMessage({ call, method, argument } satisfies Call);
+      this.#channel.postMessage({ call, method, argument } satisfies Call, moved);
       this.#waiting.set(call, { resolve, reject });
     });
   }
@@ -67,7 +81,9 @@ export class Rpc {
     try {
       const handler = this.#handlers[method];
       if (handler === undefined) throw new DfsError('INVARIANT', `no method ${method}`);
-      this.#channel.postMessage({ answer: call, result: await handler(argument as never) });
+      const made = await handler(argument as never);
+      const { result, memory } = made instanceof Moved ? made : new Moved(made, []);
+      this.#channel.postMessage({ answer: call, result } satisfies Answer, memory);
     } catch (error) {
       this.#channel.postMessage({ answer: call, error: packError(error) } satisfies Answer);
     }

@@ -14,6 +14,7 @@ import type {
   SmallCommit,
 } from '../commit/mod.ts';
 import { Volume } from '../commit/mod.ts';
+import { openDiskThread } from './disk-thread.ts';
 import { type FsckProgress, fsck } from './fsck.ts';
 import { locate } from './locate.ts';
 import { Rpc } from './rpc.ts';
@@ -40,6 +41,7 @@ const rpc: Rpc = new Rpc(parentPort, {
   open: async () => {
     opened = await Volume.open({
       ...data,
+      openBuckets: openDiskThread,
       log: (level, event, facts) => void rpc.call('log', { level, event, facts }),
       capture: (ranges: ReadRange[]) => rpc.call<CapturedRange[]>('capture', ranges),
     });

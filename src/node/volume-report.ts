@@ -53,7 +53,8 @@ export async function volumeReport(volume: Volume): Promise<VolumeReport> {
   const scheme = parseScheme(map.scheme);
   const disks = await diskReports(volume);
   const totals = committed.totals();
-  const freeBytes = placeableBytes(scheme, await freeByDisk(volume.disks));
+  const asked = volume.disks.filter((_, at) => disks[at]?.state !== 'down');
+  const freeBytes = placeableBytes(scheme, await freeByDisk(asked));
   const head = volume.head;
   return {
     volumeUuid: map.volumeUuid,
@@ -89,6 +90,8 @@ async function diskReports(volume: Volume): Promise<DiskReport[]> {
       const known = health.get(entry.id);
       const logFailure = volume.logFailure(entry.id);
       const state = known?.status ?? 'missing';
+      // Who asks a disk that is out of service may wait for ever.
+      const isAsked = path !== undefined && state !== 'down';
       return {
         id: entry.id,
         label: entry.label,
@@ -100,7 +103,7 @@ async function diskReports(volume: Volume): Promise<DiskReport[]> {
         pieces: known?.usage?.pieces,
         badPieces: known?.badPieces,
         usedBytes: known?.usage?.bytes,
-        freeBytes: path === undefined ? undefined : await freeOf(path),
+        freeBytes: isAsked ? await freeOf(path) : undefined,
       };
     }),
   );

@@ -146,8 +146,11 @@ export class ChunkStore {
     const slots = this.#disks.all();
     this.#closed = true;
     const results = await Promise.allSettled(slots.map(async ({ disk }) => disk?.close()));
-    const failed = results.find((result) => result.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
+    // Of a disk that is out of service nothing is expected.
+    const failed = results.find(
+      (result, at) => result.status === 'rejected' && slots[at]?.status !== 'down',
+    );
+    if (failed?.status === 'rejected') throw failed.reason;
   }
 
   #parts(): { placer: Pick<Placer, 'place'>; disks: DiskSet; counters: ReadCounters } {

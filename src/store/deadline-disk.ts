@@ -1,4 +1,4 @@
-import { DfsError } from '../base/errors.ts';
+import { withinMs } from '../base/deadline.ts';
 import type { ChunkId } from '../base/ids.ts';
 import type { PieceDisk, PieceRead, PieceToStore, PieceUsage } from './piece-disk.ts';
 
@@ -58,13 +58,6 @@ class DeadlineDisk implements PieceDisk {
   }
 
   #limit<T>(action: string, call: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const late = (): void => {
-        const state = `no answer within ${this.#timeoutMs} ms`;
-        reject(new DfsError('TIMEOUT', `Cannot ${action} ${this.#label}: ${state}`));
-      };
-      const timer = setTimeout(late, this.#timeoutMs);
-      call.then(resolve, reject).finally(() => clearTimeout(timer));
-    });
+    return withinMs(this.#timeoutMs, `${action} ${this.#label}`, call);
   }
 }

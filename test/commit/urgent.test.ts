@@ -2,6 +2,7 @@ import { renameSync, rmSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { DfsError } from '../../src/base/errors.ts';
+import type { BucketDisk } from '../../src/bucket/mod.ts';
 import { INLINE_SCHEME, LiveMeta } from '../../src/meta/mod.ts';
 import { homePaths } from '../../src/node/home.ts';
 import { recoverVolume } from '../../src/node/recover.ts';
@@ -27,7 +28,7 @@ async function urgent(rig: VolumeRig): Promise<number> {
 function syncsOf(rig: VolumeRig): number[] {
   const { disks } = rig.volume;
   const logs = disks.map(({ log }) => log?.syncCount ?? 0);
-  const buckets = disks.map((disk) => disk.buckets?.syncCount ?? 0);
+  const buckets = disks.map((disk) => (disk.buckets as BucketDisk).syncCount);
   return [...logs, ...buckets, rig.meta.wal.syncCount];
 }
 

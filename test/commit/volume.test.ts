@@ -12,6 +12,7 @@ import {
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { DfsError } from '../../src/base/errors.ts';
+import type { BucketDisk } from '../../src/bucket/mod.ts';
 import { hashChunk, parseScheme } from '../../src/chunk/mod.ts';
 import { diskPaths } from '../../src/commit/mod.ts';
 import { homePaths } from '../../src/node/home.ts';
@@ -115,7 +116,10 @@ describe('a published epoch', () => {
     for (let round = 0; round < 5; round++) {
       await rig.write(ino, 4096 * round, bytesOf(100 + round, 4096));
       const counts = (): number[][] =>
-        rig.volume.disks.map((disk) => [disk.log?.syncCount ?? 0, disk.buckets?.syncCount ?? 0]);
+        rig.volume.disks.map((disk) => [
+          disk.log?.syncCount ?? 0,
+          (disk.buckets as BucketDisk).syncCount,
+        ]);
       const before = counts();
       const files = rig.disks.map((disk) => readdirSync(join(diskPaths(disk).root, 'buckets')));
       await rig.committer.commit();

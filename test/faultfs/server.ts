@@ -98,8 +98,8 @@ export class FaultServer {
 
   /** Reads fail only if they come here: what the kernel keeps of the files goes first. */
   async #addFault({ rule }: Command & { command: 'addFault' }): Promise<number> {
-    const id = this.#faults.add(rule);
+    // Before the rule is there: pages that are being read or written are waited for.
     if (rule.operation === 'read' || rule.operation === 'any') await this.#vfs.forgetPages();
-    return id;
+    return this.#faults.add(rule);
   }
 }

@@ -1,0 +1,121 @@
+import { Worker } from 'node:worker_threads';
+import { withinMs } from '../base/deadline.ts';
+import { DfsError } from '../base/errors.ts';
+import type { ChunkId } from '../base/ids.ts';
+import { DISK_DEADLINE_MS } from '../base/limits.ts';
+import type { BucketDiskOptions } from '../bucket/mod.ts';
+import { type PieceDisk, type PieceRead, type PieceToStore, withDeadline } from '../store/mod.ts';
+import { Rpc } from './rpc.ts';
+
+/** What the thread of a disk is started with: {@link BucketDiskOptions} as another thread gets it. */
+export interface DiskThreadData {
+  folder: string;
+  volumeTag: Uint8Array;
+  diskId: BucketDiskOptions['diskId'];
+  readOnly: boolean;
+}
+
+/** Memory for what lives shortly, which is nearly all there is in such a thread. */
+const YOUNG_MIB = 2;
+
+/** Which piece of which chunk. */
+export interface PieceName {
+  chunkId: Uint8Array;
+  pieceIndex: number;
+}
+
+/**
+ * Opens the buckets of a disk on a thread of their own, and gives up on calls that take too long:
+ * their index is SQLite, which waits for the disk where it is called, and a disk may hang. Errors
+ * as {@link BucketDisk.open} throws them, and TIMEOUT.
+ */
+export async function openDiskThread(options: BucketDiskOptions): Promise<PieceDisk> {
+  const disk = new DiskThread(options);
+  const label = `disk ${options.diskId} at ${options.folder}`;
+  try {
+    await withinMs(DISK_DEADLINE_MS, `open ${label}`, disk.open());
+  } catch (error) {
+    disk.giveUp();
+    throw error;
+  }
+  return withDeadline(disk, label, DISK_DEADLINE_MS);
+}
+
+class DiskThread implements PieceDisk {
+  readonly #worker: Worker;
+  readonly #rpc: Rpc;
+
+  constructor({ folder, volumeTag, diskId, readOnly = false }: BucketDiskOptions) {
+    const workerData: DiskThreadData = { folder, volumeTag, diskId, readOnly };
+    const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_MIB };
+    const program = new URL('./disk-thread-main.js', import.meta.url);
+    this.#worker = new Worker(program, { workerData, resourceLimits });
+    this.#rpc = new Rpc(this.#worker, {});
+    const died = (): void => {
+      this.#rpc.close(new DfsError('UNAVAILABLE', `Cannot use disk ${diskId}: its thread ended`));
+    };
+    this.#worker.on('error', died);
+    this.#worker.on('exit', died);
+  }
+
+  open(): Promise<void> {
+    return this.#rpc.call('open', undefined);
+  }
+
+  /** The thread may hang with its disk: nobody waits for its end. */
+  giveUp(): void {
+    void this.#worker.terminate();
+  }
+
+  append(pieces: readonly PieceToStore[]): Promise<void> {
+    const moved: ArrayBuffer[] = [];
+    const sent = pieces.map((piece) => {
+      if (piece.payload.buffer instanceof SharedArrayBuffer) return piece;
+      // Clones would take all the memory that the bytes are a part of.
+      const payload = Uint8Array.from(piece.payload);
+      moved.push(payload.buffer);
+      return { ...piece, payload };
+    });
+    return this.#rpc.call('append', sent, moved);
+  }
+
+  sync(): Promise<void> {
+    return this.#rpc.call('sync', undefined);
+  }
+
+  async read(chunkId: ChunkId, pieceIndex: number): Promise<PieceRead | undefined> {
+    const piece = await this.#ask<PieceRead | undefined>('read', chunkId, pieceIndex);
+    if (piece === undefined) return undefined;
+    const { buffer, byteOffset, length } = piece.payload;
+    return { ...piece, payload: Buffer.from(buffer, byteOffset, length) };
+  }
+
+  find(chunkId: ChunkId, pieceIndex: number): ReturnType<PieceDisk['find']> {
+    return this.#ask('find', chunkId, pieceIndex);
+  }
+
+  markBad(chunkId: ChunkId, pieceIndex: number): Promise<void> {
+    return this.#ask('markBad', chunkId, pieceIndex);
+  }
+
+  badCount(): Promise<number> {
+    return this.#rpc.call('badCount', undefined);
+  }
+
+  usage(): ReturnType<PieceDisk['usage']> {
+    return this.#rpc.call('usage', undefined);
+  }
+
+  remove(chunkId: ChunkId, pieceIndex: number): Promise<boolean> {
+    return this.#ask('remove', chunkId, pieceIndex);
+  }
+
+  async close(): Promise<void> {
+    await this.#rpc.call('close', undefined);
+    await this.#worker.terminate();
+  }
+
+  #ask<T>(method: string, chunkId: ChunkId, pieceIndex: number): Promise<T> {
+    return this.#rpc.call(method, { chunkId, pieceIndex } satisfies PieceName);
+  }
+}
