@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { mountFileSystem, unmountFileSystemAsync } from '../../src/base/os/mod.ts';
 import { unmount } from '../../src/fuse/mod.ts';
 import {
@@ -22,11 +22,10 @@ import {
   recoverVolume,
 } from '../../src/node/mod.ts';
 import { childrenOf, isAlive, kill9, type Line, until } from './processes.ts';
+import { ROOT } from './root.ts';
 
-/** The compiled file, in dist, uses the same programs. */
-const SOURCE = import.meta.dirname.replace(/\/dist\/test\/harness$/, '/test/harness');
-const REAPER = resolve(SOURCE, '../programs/reaper.py');
-const MOUNT_PROGRAM = resolve(SOURCE, '../../dist/src/node/mount-main.js');
+const REAPER = join(ROOT, 'test/programs/reaper.py');
+const MOUNT_PROGRAM = join(ROOT, 'dist/src/node/mount-main.js');
 const BUCKET_BYTES = 2 ** 30;
 const CALL_MS = 120_000;
 const UNMOUNT_MS = 120_000;
@@ -43,6 +42,8 @@ export interface VolumeOptions {
   home?: string;
   /** Existing folders for disks, instead of new ones. */
   diskFolders?: string[];
+  /** HOME and disks have a volume already. */
+  isMade?: boolean;
   /** Makes every disk a file system in memory of this size. */
   diskMib?: number;
   /** Puts HOME on a file system in memory of this size. */
@@ -97,6 +98,7 @@ export class TestVolume {
     try {
       if (options.diskMib !== undefined) mountMemory(volume.disks, options.diskMib);
       if (options.homeMib !== undefined) mountMemory([volume.subfolder('home')], options.homeMib);
+      if (options.isMade === true) return volume;
       await initVolume({
         home: volume.home,
         disks: volume.disks,

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -25,15 +26,18 @@ const SETTINGS = {
   autovacuum_naptime: '10s',
 };
 
+/** What of a {@link Ground} a server needs. */
+export type ServerGround = Pick<Ground, 'run' | 'processes'>;
+
 /** A PostgreSQL server in a folder, on a unix socket in the same folder, as user postgres. */
 export class PostgresServer {
   readonly folder: string;
-  readonly #ground: Ground;
+  readonly #ground: ServerGround;
   readonly #user: { uid: number; gid: number };
   readonly #programs: string;
   #log = '';
 
-  private constructor(ground: Ground, folder: string, user: { uid: number; gid: number }) {
+  private constructor(ground: ServerGround, folder: string, user: { uid: number; gid: number }) {
     this.#ground = ground;
     this.folder = folder;
     this.#user = user;
@@ -44,12 +48,17 @@ export class PostgresServer {
     this.#programs = join(SERVERS, newest, 'bin');
   }
 
-  /** initdb in a new folder. */
-  static async create(ground: Ground, folder: string): Promise<PostgresServer> {
+  /** The server of a folder that has one. */
+  static async at(ground: ServerGround, folder: string): Promise<PostgresServer> {
     const number = async (flag: string): Promise<number> =>
       Number((await ground.run('id', [flag, 'postgres'])).output);
     const user = { uid: await number('-u'), gid: await number('-g') };
-    const server = new PostgresServer(ground, folder, user);
+    return new PostgresServer(ground, folder, user);
+  }
+
+  /** initdb in a new folder. */
+  static async create(ground: ServerGround, folder: string): Promise<PostgresServer> {
+    const server = await PostgresServer.at(ground, folder);
     await ground.run('install', ['-d', '-o', 'postgres', '-g', 'postgres', '-m', '700', folder]);
     const flags = ['--auth=trust', '--no-locale', '--encoding=UTF8', '--data-checksums'];
     await server.run('initdb', ['-D', server.#data, ...flags]);
@@ -60,14 +69,19 @@ export class PostgresServer {
     return join(this.folder, 'data');
   }
 
+  get #asClient(): {
+    user: { uid: number; gid: number };
+    env: Record<string, string>;
+    cwd: string;
+  } {
+    const env = { PGHOST: this.folder, PGDATABASE: DATABASE, PGUSER: 'postgres' };
+    return { user: this.#user, env, cwd: '/' };
+  }
+
   /** Runs one of the server's programs as its user: what it printed. */
   async run(program: string, args: readonly string[], anyStatus = false): Promise<string> {
-    const ended = await this.#ground.run(join(this.#programs, program), args, {
-      user: this.#user,
-      env: { PGHOST: this.folder, PGDATABASE: DATABASE, PGUSER: 'postgres' },
-      cwd: '/',
-      anyStatus,
-    });
+    const options = { ...this.#asClient, anyStatus };
+    const ended = await this.#ground.run(join(this.#programs, program), args, options);
     return `${ended.output}${ended.errors}`;
   }
 
@@ -89,6 +103,12 @@ export class PostgresServer {
       }
       await delay(POLL_MS);
     }
+  }
+
+  /** Begins to run a program that reads its input, as {@link run} does. */
+  talk(program: string, args: readonly string[]): ChildProcess {
+    const path = join(this.#programs, program);
+    return this.#ground.processes.start(path, args, { ...this.#asClient, hasInput: true });
   }
 
   /** The answer to a query that has one value. */

@@ -9,6 +9,8 @@ export interface RunOptions {
   env?: Readonly<Record<string, string>>;
   /** Another user than ours. */
   user?: { uid: number; gid: number };
+  /** Reads an input, which start() leaves to its caller. */
+  hasInput?: boolean;
   /** Ends without an error, too: the caller wants to see `status`. */
   anyStatus?: boolean;
 }
@@ -75,7 +77,7 @@ export class Processes {
       ...options.user,
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       env: { ...process.env, LC_ALL: 'C.UTF-8', TZ: 'UTC', ...options.env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [options.hasInput === true ? 'pipe' : 'ignore', 'pipe', 'pipe'],
       detached: true,
     });
     this.#running.add(child);
