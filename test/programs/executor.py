@@ -12,6 +12,7 @@ import sys
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 AT_FDCWD = -100
+AT_SYMLINK_FOLLOW = 0x400
 RENAME_EXCHANGE = 2
 MODES = {"punch": 1 | 2, "zero": 16, "grow": 0}
 MAGIC = 0x53544D50
@@ -76,7 +77,8 @@ def change_names(op):
     elif kind == "link":
         ino = op["ino"]
         source = f"/proc/self/fd/{kept[ino['id']]}" if ino["path"] is None else ino["path"]
-        os.link(source, path)
+        old, new = os.fsencode(source), os.fsencode(path)
+        checked(LIBC.linkat(AT_FDCWD, old, AT_FDCWD, new, AT_SYMLINK_FOLLOW))
     else:
         flags = RENAME_EXCHANGE if op["exchange"] else 0
         old, new = os.fsencode(path), os.fsencode(op["newPath"])

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { Program } from '../../test/harness/processes.ts';
+import { type Line, Program } from '../../test/harness/processes.ts';
 import type { Executor } from './executor.ts';
 import type { Model } from './model.ts';
 import {
@@ -23,6 +23,8 @@ export class MountExecutor implements Executor {
   readonly #mountPoint: string;
   readonly #model: Model;
   readonly #commit: () => Promise<unknown>;
+  /** The program does one thing after the other. */
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: { mountPoint: string; model: Model; commit: () => Promise<unknown> }) {
     this.#mountPoint = options.mountPoint;
@@ -67,7 +69,7 @@ export class MountExecutor implements Executor {
     if (keepsOpen && doomed !== undefined) fields.keep = named(doomed);
     // Where they are behind the operation.
     fields.touched = this.#pathsAfter(operation, touched);
-    return (await this.#program.ask(fields)) as unknown as Outcome;
+    return (await this.#ask(fields)) as unknown as Outcome;
   }
 
   #pathsAfter(operation: Operation, touched: readonly Id[]): Named[] {
@@ -81,7 +83,13 @@ export class MountExecutor implements Executor {
   async sync(id: Id, how: SyncKind): Promise<void> {
     const path = this.#paths().get(id) ?? null;
     const isFolder = this.#model.node(id).kind === 'folder';
-    await this.#program.ask({ kind: 'sync', how, isFolder, ino: { id, path }, touched: [] });
+    await this.#ask({ kind: 'sync', how, isFolder, ino: { id, path }, touched: [] });
+  }
+
+  async #ask(command: object): Promise<Line> {
+    const answer = this.#last.then(() => this.#program.ask(command));
+    this.#last = answer.catch(() => undefined);
+    return await answer;
   }
 
   async commit(): Promise<void> {
