@@ -42,8 +42,6 @@ export class CachedFile {
   markedEpoch = 0 as Epoch;
   /** The epoch in which an fsync was last noted; 0 if never. */
   syncedEpoch = 0 as Epoch;
-  /** Whether a crash finds that. */
-  isSyncMarked = false;
   /** Size or times in memory are newer than the row. */
   grown = false;
   lastUsed = 0;

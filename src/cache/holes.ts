@@ -6,7 +6,6 @@ import type { Inode, LiveMeta } from '../meta/mod.ts';
 import type { CacheFiles } from './cache-files.ts';
 import type { CachedFile } from './cached-file.ts';
 import type { Cut } from './cut.ts';
-import { noteShared } from './sync-marks.ts';
 
 export interface HolesOptions {
   files: CacheFiles;
@@ -96,7 +95,6 @@ export class Holes {
     const running = file.fillTouching(start, end);
     if (running !== undefined) return running.done.catch(() => undefined);
     if (this.#files.existing(file) !== undefined) this.#markDirty(file);
-    noteShared(this.#meta, file);
     return undefined;
   }
 

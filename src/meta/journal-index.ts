@@ -12,6 +12,8 @@ const STORED_MAX = 10_000;
 export class JournalIndex {
   /** Last journal row of each inode that has one. */
   readonly pending: Map<Ino, number> = new Map();
+  /** The journal row that made an inode, of those made lately, in order. */
+  readonly made: Map<Ino, number> = new Map();
   readonly #state: MetaState;
   readonly #capable: Set<Ino>;
   /** What {@link storedBytes} found. */
@@ -61,6 +63,7 @@ export class JournalIndex {
       if (op.exchange) inodes.push(...this.#at(op.parent, op.name));
     }
     for (const ino of inodes) this.pending.set(ino, seq);
+    if (op.kind === 'create' || op.kind === 'tmpfile') this.made.set(op.ino, seq);
     this.erased.note(op);
     if (op.kind === 'truncate' || op.kind === 'punch' || op.kind === 'clone') {
       this.#stored.delete(op.ino);
@@ -70,6 +73,7 @@ export class JournalIndex {
       this.#capable.delete(op.ino);
     else if (op.kind === 'reap') {
       this.pending.delete(op.ino);
+      this.made.delete(op.ino);
       this.#capable.delete(op.ino);
       this.#stored.delete(op.ino);
     }
@@ -81,9 +85,18 @@ export class JournalIndex {
     return entry === undefined ? [] : [entry.ino];
   }
 
+  /** What was made up to `seq` is committed. */
+  committed(seq: number): void {
+    for (const [ino, madeSeq] of this.made) {
+      if (madeSeq > seq) return;
+      this.made.delete(ino);
+    }
+  }
+
   /** The state was made anew, and the journal with it. */
   clear(): void {
     this.pending.clear();
+    this.made.clear();
     this.#stored.clear();
   }
 }

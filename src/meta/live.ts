@@ -273,11 +273,17 @@ export class LiveMeta {
   }
 
   /**
-   * Whether, after a power cut, blocks of the cache file may be older than what the disks have: no
-   * fsync behind the newest epoch brought all of it to its device.
+   * Whether, after a power cut, the cache file may be older than what is committed: no fsync behind
+   * the newest epoch brought all of it to its device, and the inode was there when that was cut.
    */
   isCacheOlder(ino: Ino): boolean {
-    return this.storedBytes(ino) > 0 && this.#rows.marks.synced(ino) <= this.committedEpoch;
+    const isMade = (this.#index.made.get(ino) ?? 0) > this.committedSeq;
+    return !isMade && this.#rows.marks.synced(ino) <= this.committedEpoch;
+  }
+
+  /** Whether `ino` was made behind the newest cut: nothing of it is committed, or about to be. */
+  isNew(ino: Ino): boolean {
+    return (this.#index.made.get(ino) ?? 0) > Math.max(this.#cutSeq, this.committedSeq);
   }
 
   /** Notes an access of `inode`; a crash may undo it (invariant 3). */

@@ -152,5 +152,6 @@ export class Publishes {
     this.#epoch = epoch;
     this.#seq = seq;
     this.#options.recent.drop(seq);
+    this.#options.index().committed(seq);
   }
 }

@@ -113,3 +113,18 @@ test('power cut: what was synced while the first commit of a file ran stays', as
   const found = await rig.content(ino);
   expect(found.equals(Buffer.concat([bytesOf(1, BLOCK), bytesOf(2, BLOCK)]))).toBe(true);
 });
+
+test('power cut: bytes from before a committed truncation do not come back', async () => {
+  const { rig, pathOf } = rigOf();
+  const { ino } = rig.file();
+  await rig.write(ino, 0, bytesOf(1, 2 * BLOCK));
+  await rig.cache.sync(ino);
+  copyFileSync(pathOf(ino), `${rig.folder}/old`); // what the device has
+  await rig.truncate(ino, 0);
+  await rig.commit();
+  await rig.write(ino, 0, bytesOf(2, BLOCK)); // its mark is durable, its bytes are not
+  await rig.meta.wal.syncAll();
+  copyFileSync(`${rig.folder}/old`, pathOf(ino));
+  await rig.crash({ keepClean: false });
+  expect((await rig.content(ino)).length).toBe(0);
+});
