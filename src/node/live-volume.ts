@@ -1,6 +1,5 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { assert, DfsError } from '../base/errors.ts';
 import type { DiskId, Epoch, Ino } from '../base/ids.ts';
 import { GIB } from '../base/limits.ts';
@@ -14,6 +13,7 @@ import { FileSystem } from '../vfs/mod.ts';
 import { Capacity } from './capacity.ts';
 import type { Config } from './config.ts';
 import { homePaths, requireMeta } from './home.ts';
+import { commitPatiently } from './patient-commit.ts';
 import { type Receipt, Receipts } from './receipts.ts';
 import { StoreClient, type StoreClientOptions, type VolumeStore } from './store-client.ts';
 import type { VolumeReport } from './volume-report.ts';
@@ -39,9 +39,6 @@ export interface LiveVolumeOptions {
 
 const REPORT_MS = 5000;
 const DIRTY_BYTES_MAX: number = GIB / 4;
-const RELIEF_TRIES = 3;
-const RELIEF_PAUSE_MS = 500;
-const RELIEF_FINAL: ReadonlySet<string> = new Set(['NO_SPACE', 'CLOSED', 'INVARIANT']);
 
 /** A volume that is being served: everything of one node, wired together. */
 export class LiveVolume {
@@ -110,7 +107,7 @@ export class LiveVolume {
       timed,
       durability: {
         mode,
-        commit: () => this.committer.commit({ isUrgent: true }),
+        commit: () => this.commitPatiently({ isUrgent: true }),
         receipt: (ino) => this.receipts.text(ino),
       },
       capacity: () => this.#capacity.now(),
@@ -177,7 +174,12 @@ export class LiveVolume {
       const state = 'the volume is opened read-only, and its cache has changes of before';
       throw new DfsError('BAD_ARGUMENT', `Cannot commit: ${state}; mount it without --read-only`);
     }
-    return this.committer.commit();
+    return this.commitPatiently({ isUrgent: false });
+  }
+
+  /** The same for who may wait until disks that fail are out of service. */
+  commitPatiently(options: { isUrgent: boolean }): Promise<Epoch> {
+    return commitPatiently(this.committer, options);
   }
 
   /**
@@ -197,23 +199,6 @@ export class LiveVolume {
       await this.store.close();
       this.#cpuWait.close();
     }
-  }
-}
-
-/**
- * Commits for a writer for whom there is no room. What disks that fail did not take, others may
- * take the next time; that all are full is not for another try.
- */
-async function relieve(volume: LiveVolume | undefined): Promise<void> {
-  for (let tries = 1; volume !== undefined; tries++) {
-    try {
-      await volume.committer.commit();
-      return;
-    } catch (error) {
-      const isFinal = error instanceof DfsError && RELIEF_FINAL.has(error.code);
-      if (isFinal || !(error instanceof DfsError) || tries === RELIEF_TRIES) throw error;
-    }
-    await pause(RELIEF_PAUSE_MS * tries);
   }
 }
 
@@ -248,7 +233,9 @@ async function openParts(
     meta,
     limitBytes: config.cacheBytes,
     fetch: (request) => store.fetch(request),
-    relieve: () => relieve(late.volume),
+    relieve: async () => {
+      await late.volume?.commitPatiently({ isUrgent: false });
+    },
     timed: pauses.timed,
   });
   late.cache = cache;
