@@ -1,8 +1,11 @@
 import { randomFillSync } from 'node:crypto';
+import { constants } from 'node:fs';
+import { open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { blake3 } from '@napi-rs/blake-hash';
 import Database from 'better-sqlite3';
-import { MIB } from '../../src/base/limits.ts';
+import { BLOCK_BYTES, MIB } from '../../src/base/limits.ts';
+import { median } from './runner.ts';
 import { type Bench, bytesRateOf, rateOf } from './work.ts';
 
 /** What the machine can do, measured in the same run: the ground of every napkin estimate. */
@@ -13,6 +16,8 @@ export interface Limits {
   pageWriteSeconds: number;
   /** Seconds of a 4 KiB pwrite and its fdatasync. */
   syncedWriteSeconds: number;
+  /** Seconds of 4 KiB with O_DSYNC to each of three files at once, over bytes that are there. */
+  logsSeconds: number;
   /** Seconds of a one-row transaction of SQLite as the live metadata makes it: WAL, not synced. */
   transactionSeconds: number;
   copyBytesPerSecond: number;
@@ -59,6 +64,7 @@ export async function measureLimits(bench: Bench): Promise<Limits> {
     upcallSeconds: 1 / upcalls,
     pageWriteSeconds: 1 / writes,
     syncedWriteSeconds: 1 / syncs,
+    logsSeconds: await logsSeconds(join(native, 'limits-log')),
     transactionSeconds: transactionSeconds(join(bench.volume.folder, 'limits.sqlite')),
     copyBytesPerSecond: copies,
     hashBytesPerSecond: hashRate(),
@@ -71,6 +77,27 @@ async function best(attempt: (index: number) => Promise<number>): Promise<number
   let highest = 0;
   for (let index = 0; index < ATTEMPTS; index++) highest = Math.max(highest, await attempt(index));
   return highest;
+}
+
+/** As a commit in strong mode syncs the logs of three disks; the median. */
+async function logsSeconds(path: string): Promise<number> {
+  const paths = [1, 2, 3].map((part) => `${path}${part}`);
+  for (const part of paths) {
+    await writeFile(part, Buffer.alloc(SYNCS * BLOCK_BYTES), { flush: true });
+  }
+  const files = await Promise.all(
+    paths.map((part) => open(part, constants.O_WRONLY | constants.O_DSYNC)),
+  );
+  const block = Buffer.alloc(BLOCK_BYTES, 1);
+  const taken: number[] = [];
+  for (let count = 0; count < SYNCS; count++) {
+    const start = performance.now();
+    await Promise.all(files.map((file) => file.write(block, 0, BLOCK_BYTES, count * BLOCK_BYTES)));
+    taken.push((performance.now() - start) / 1000);
+  }
+  await Promise.all(files.map((file) => file.close()));
+  await Promise.all(paths.map((part) => rm(part)));
+  return median(taken);
 }
 
 function hashRate(): number {

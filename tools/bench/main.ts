@@ -18,6 +18,7 @@ import { describeMachine, formatReport, type Report } from './report.ts';
 import { bytesNeeded, checkRoom } from './room.ts';
 import { runWork } from './runner.ts';
 import type { Work } from './work.ts';
+import { COMMIT_WORKS } from './works-commit.ts';
 import { DATABASE_WORKS } from './works-database.ts';
 import { RANDOM_WORKS } from './works-random.ts';
 import { SMALL_WORKS } from './works-small.ts';
@@ -31,6 +32,7 @@ const WORKS: readonly Work[] = [
   ...SMALL_WORKS,
   ...TREE_WORKS,
   ...DATABASE_WORKS,
+  ...COMMIT_WORKS,
   ...VOLUME_WORKS,
 ];
 /** Whatever hangs, a bench ends. */

@@ -91,6 +91,7 @@ export function formatReport(report: Report): string[] {
     `limits: request ${microseconds(limits.upcallSeconds)}, ` +
       `4 KiB write ${microseconds(limits.pageWriteSeconds)}, ` +
       `with fdatasync ${microseconds(limits.syncedWriteSeconds)}, ` +
+      `three logs with O_DSYNC ${microseconds(limits.logsSeconds)}, ` +
       `SQLite transaction ${microseconds(limits.transactionSeconds)}, ` +
       `copy ${formatRate(limits.copyBytesPerSecond, 'bytes/s')}, ` +
       `BLAKE3 ${formatRate(limits.hashBytesPerSecond, 'bytes/s')}, ` +
