@@ -5,7 +5,7 @@ import { openDatabase } from './database.ts';
 import { Erased } from './erased.ts';
 import { GroupSync } from './group-sync.ts';
 import { InoNumbers } from './ino-numbers.ts';
-import { growOp, type Inode } from './inode.ts';
+import { growOp, type Inode, isRegular } from './inode.ts';
 import { InodeCache } from './inode-cache.ts';
 import { JournalIndex } from './journal-index.ts';
 import { LazyTimes } from './lazy-times.ts';
@@ -304,10 +304,14 @@ export class LiveMeta {
     }
   }
 
-  /** Cache files of these have nothing: what is found there later is not from before. */
+  /**
+   * Cache files of these have nothing: what is found there later is not from before. Sizes and times
+   * that rows have from them (invariant 3) are in no operation yet, and stay.
+   */
   markClean(inos: Ino[]): void {
     if (inos.length === 0) return;
     this.#transactions.unlogged(() => this.#rows.marks.dropDirty(inos));
+    this.grow(inos.flatMap((ino) => this.inode(ino) ?? []).filter(isRegular));
   }
 
   dirtyInodes(): { ino: Ino; epoch: Epoch }[] {

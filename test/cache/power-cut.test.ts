@@ -128,3 +128,17 @@ test('power cut: bytes from before a committed truncation do not come back', asy
   await rig.crash({ keepClean: false });
   expect((await rig.content(ino)).length).toBe(0);
 });
+
+test('power cut: a size that only a row has is in the journal', async () => {
+  const { rig } = rigOf();
+  const { ino } = rig.file();
+  await rig.write(ino, 0, bytesOf(1, BLOCK));
+  await rig.commit();
+  rig.meta.run([{ kind: 'setattr', ino, change: { mode: 0o600 }, time: { sec: 1, nsec: 0 } }]);
+  await rig.write(ino, BLOCK, bytesOf(2, 100));
+  rig.meta.flush(); // A row is written at the end of its transaction.
+  await rig.crash({ keepClean: false });
+  expect(rig.inode(ino).sizeBytes).toBe(BLOCK + 100);
+  const sizes = [...rig.meta.journal()].map(({ op }) => (op.kind === 'grow' ? op.sizeBytes : 0));
+  expect(sizes).toContain(BLOCK + 100);
+});
