@@ -58,13 +58,13 @@ export function boundsOf(model: Model, known: Knowledge, mode: 'weak' | 'strong'
   for (const number of known.syncs) {
     const operation = model.done[number - 1]?.operation;
     if (operation?.kind !== 'sync') throw new Error(`operation ${number} is no sync`);
-    if (operation.how === 'flush' && mode === 'weak') continue;
     const { id } = operation;
+    // What nobody can reach after a crash is not waited for.
+    const hasName = (model.states[number]?.get(id)?.nlink ?? 0) > 0;
+    if (operation.how === 'flush' && (mode === 'weak' || !hasName)) continue;
     synced.set(id, Math.max(synced.get(id) ?? 0, number));
     const [lastMeta, lastBytes] = lastChanges(model, id, number);
     meta = Math.max(meta, lastMeta);
-    // What nobody can reach after a crash is not waited for.
-    const hasName = (model.states[number]?.get(id)?.nlink ?? 0) > 0;
     if (mode === 'strong' && hasName) disks = Math.max(disks, lastMeta, lastBytes);
   }
   if (mode === 'strong') meta = Math.max(meta, disks);
