@@ -134,7 +134,7 @@ test('power cut: a size that only a row has is in the journal', async () => {
   const { ino } = rig.file();
   await rig.write(ino, 0, bytesOf(1, BLOCK));
   await rig.commit();
-  rig.meta.run([{ kind: 'setattr', ino, change: { mode: 0o600 }, time: { sec: 1, nsec: 0 } }]);
+  rig.meta.run([{ kind: 'setattr', ino, change: { uid: 7 }, time: { sec: 1, nsec: 0 } }]);
   await rig.write(ino, BLOCK, bytesOf(2, 100));
   rig.meta.flush(); // A row is written at the end of its transaction.
   await rig.crash({ keepClean: false });
