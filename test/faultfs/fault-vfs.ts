@@ -24,7 +24,7 @@ import type {
   Vfs,
 } from '../../src/vfs/mod.ts';
 import type { DeviceTree, NewNode, Node } from './device-tree.ts';
-import type { FaultOperation, Faults, Verdict } from './faults.ts';
+import type { Faults, Occurring, Verdict } from './faults.ts';
 import type { OperationLog } from './operation-log.ts';
 import { PAGE_BYTES } from './page-history.ts';
 
@@ -98,7 +98,7 @@ export class FaultVfs implements Vfs {
 
   setattr(context: RequestContext, ino: Ino, change: AttrChange): Answer<Attr> {
     if (ino === MARK_INO) return markAttr();
-    const operation = change.sizeBytes === undefined ? 'look' : 'write';
+    const operation = change.sizeBytes === undefined ? 'look' : 'resize';
     return this.#run(operation, ino, context, (node) => {
       if (change.sizeBytes !== undefined) {
         const result = this.#tree.resize(node, change.sizeBytes);
@@ -431,7 +431,7 @@ export class FaultVfs implements Vfs {
 
   /** Runs an operation as the rules let it, on the inode there is by then. */
   #run<T>(
-    operation: Exclude<FaultOperation, 'any'>,
+    operation: Occurring,
     ino: Ino,
     context: RequestContext | undefined,
     act: (node: Node, verdict: Verdict | undefined) => T | NegativeErrno,
@@ -448,11 +448,7 @@ export class FaultVfs implements Vfs {
     });
   }
 
-  #verdict(
-    operation: Exclude<FaultOperation, 'any'>,
-    node: Node,
-    unique: number,
-  ): Verdict | undefined {
+  #verdict(operation: Occurring, node: Node, unique: number): Verdict | undefined {
     if (this.#faults.isEmpty || node.device === undefined) return undefined;
     const path = (): string => this.#tree.pathOf(node);
     return this.#faults.meet({ operation, device: node.device.name, path, unique });

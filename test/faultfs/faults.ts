@@ -31,9 +31,12 @@ export interface FaultRule {
   jitterMs?: number;
 }
 
+/** What an operation is: a change of a file's length is a write that needs no space. */
+export type Occurring = Exclude<FaultOperation, 'any'> | 'resize';
+
 /** An operation about to run. */
 interface Occasion {
-  operation: Exclude<FaultOperation, 'any'>;
+  operation: Occurring;
   device: string;
   path: () => string;
   unique: number;
@@ -131,7 +134,10 @@ export class Faults {
 }
 
 function matches({ rule, pattern }: Active, occasion: Occasion): boolean {
-  if (rule.operation !== 'any' && rule.operation !== occasion.operation) return false;
+  const isResize = occasion.operation === 'resize';
+  const operation = isResize ? 'write' : occasion.operation;
+  if (rule.operation !== 'any' && rule.operation !== operation) return false;
+  if (rule.kind === 'ENOSPC' && isResize) return false;
   if ((rule.kind === 'lie' || rule.kind === 'drop') && occasion.operation !== 'sync') return false;
   if (rule.devices !== undefined && !rule.devices.includes(occasion.device)) return false;
   return pattern === undefined || pattern.test(occasion.path());

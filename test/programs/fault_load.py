@@ -4,6 +4,7 @@ fault_load.py FOLDER SEED   works until it is told otherwise, one line of JSON e
     {"do": "report"}   what failed since the last report, and how long the longest operation of
                        each kind took: {"steps", "errors": {"write EIO": n}, "longest": {"write": s}}
     {"do": "check"}    reads everything and looks at it: {"checked", "errors"}
+    {"do": "close"}    closes every file and does nothing before the next order: {"closed": true}
     {"do": "sync"}     syncs every file: {"errors"}; what was written stands behind it
 
 A block holds what it is, the number of its write in each sector. After a write that failed it may
@@ -194,7 +195,14 @@ def take_errors():
 
 def answer(order):
     errors.clear()
-    if order == "check":
+    if order == "close":
+        for file in files:
+            file.close()
+        print(json.dumps({"closed": True}))
+        while not orders:
+            time.sleep(0.01)
+        errors.clear()
+    elif order == "check":
         print(json.dumps({"checked": check(), "of": FILES + NAMES, "errors": take_errors()}))
     else:
         sync()
