@@ -11,7 +11,7 @@ import { metricsText } from './metrics.ts';
 import { packError } from './rpc.ts';
 import { socketAddress } from './socket-path.ts';
 import { liveStats } from './stats.ts';
-import { liveStatus, modeOf } from './status.ts';
+import { liveStatus } from './status.ts';
 
 export interface ControlOptions {
   socket: string;
@@ -59,7 +59,6 @@ export class ControlServer {
           volume.meta.state.extents.overlapping(inoOf(query), 0, Number.MAX_SAFE_INTEGER),
         ),
       }),
-      'GET /mode': (query) => modeOf(volume, inoOf(query)),
       'POST /commit': (_query, say) => this.#commit(say),
       'POST /cache/drop': (query) =>
         dropFromCache(inoOf(query), {

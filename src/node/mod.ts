@@ -19,5 +19,5 @@ export { packError, unpackError } from './rpc.ts';
 export type { SchemeChoice } from './scheme-choice.ts';
 export { socketAddress } from './socket-path.ts';
 export type { CacheFigures, CommitFigures, StatsReport } from './stats.ts';
-export { liveStatus, type ModeReport, type StatusReport } from './status.ts';
+export { liveStatus, type StatusReport } from './status.ts';
 export { type DiskReport, survivesWords } from './volume-report.ts';

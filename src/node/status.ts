@@ -1,7 +1,4 @@
-import { DfsError } from '../base/errors.ts';
-import type { Ino } from '../base/ids.ts';
 import type { CommitProgress, DeadlineFigures } from '../commit/mod.ts';
-import type { ModeOrigin } from '../vfs/mod.ts';
 import type { Config } from './config.ts';
 import type { LiveVolume } from './live-volume.ts';
 import type { DiskReport, VolumeReport } from './volume-report.ts';
@@ -46,18 +43,6 @@ export interface StatusReport {
   cacheLimitBytes: number;
   degradedReads: number;
   disks: DiskReport[];
-}
-
-/** What fsync of an inode waits for, and why: {@link Modes.explain}. */
-export type ModeReport = ModeOrigin;
-
-/** The mode of an inode; NOT_FOUND when there is none. */
-export function modeOf(volume: LiveVolume, ino: Ino): ModeReport {
-  const inode = volume.meta.inode(ino);
-  if (inode === undefined) {
-    throw new DfsError('NOT_FOUND', `Cannot tell the mode of inode ${ino}: there is none`);
-  }
-  return volume.fileSystem.modes.explain(inode);
 }
 
 /** The status of a volume that is mounted. */

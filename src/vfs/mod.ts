@@ -4,8 +4,8 @@
  */
 export type { FileSystemOptions } from './file-system.ts';
 export { FileSystem } from './file-system.ts';
-export type { Mode, ModeOrigin } from './modes.ts';
-export { MODE_XATTR } from './modes.ts';
+export type { Mode } from './modes.ts';
+export { EFFECTIVE_MODE_XATTR, MODE_XATTR } from './modes.ts';
 export type {
   Attr,
   AttrChange,

@@ -4,24 +4,14 @@ import { folderOf, type Inode, type LiveMeta } from '../meta/mod.ts';
 
 /** Says what fsync waits for in a folder and all below it, or for a file. */
 export const MODE_XATTR = 'user.dfs.mode';
+/** Not stored: what holds for a folder or file, wherever that is said. */
+export const EFFECTIVE_MODE_XATTR = 'user.dfs.mode.effective';
 const MODE_NAME: Buffer = Buffer.from(MODE_XATTR);
 /** Folders whose mode is remembered, at most. */
 const FOLDERS_MAX = 65_536;
 
 /** strong: fsync, close and the like return when committed; weak: when the cache device has it. */
 export type Mode = 'weak' | 'strong';
-
-/** The mode of an inode, and why it has it. */
-export interface ModeOrigin {
-  mode: Mode;
-  /**
-   * A mark of its own, one on a folder above, what the mount was asked for, or its several names,
-   * of which one may be in a strong folder.
-   */
-  origin: 'own' | 'folder' | 'mount' | 'names';
-  /** The marked folder. */
-  folder?: Ino;
-}
 
 /** The mode that a value of {@link MODE_XATTR} stands for; undefined if for none. */
 export function parseMode(value: Buffer): Mode | undefined {
@@ -58,15 +48,16 @@ export class Modes {
   /** Whether what is done to `inode` counts only when it is committed. */
   isStrong(inode: Inode): boolean {
     // No disk will ever have what has no name.
-    return inode.nlink > 0 && this.#of(inode) === 'strong';
+    return inode.nlink > 0 && this.of(inode) === 'strong';
   }
 
   /** As {@link isStrong}, for as long as it is open: what has no name yet may get one. */
   mayBeStrong(inode: Inode): boolean {
-    return this.#of(inode) === 'strong';
+    return this.of(inode) === 'strong';
   }
 
-  #of(inode: Inode): Mode {
+  /** What holds for `inode`. */
+  of(inode: Inode): Mode {
     if (this.#marks.size === 0) return this.#ofMount;
     const own = this.#marks.get(inode.ino);
     if (own !== undefined) return own;
@@ -89,22 +80,6 @@ export class Modes {
     if (this.#folders.size + way.length > FOLDERS_MAX) this.#folders.clear();
     for (const ino of way) this.#folders.set(ino, mode);
     return mode;
-  }
-
-  /** Why `inode` is what it is. */
-  explain(inode: Inode): ModeOrigin {
-    const mode = this.#of(inode);
-    if (this.#marks.has(inode.ino)) return { mode, origin: 'own' };
-    const folder = folderOf(inode);
-    if (folder === undefined) {
-      return { mode, origin: mode === this.#ofMount ? 'mount' : 'names' };
-    }
-    for (let at = folder; ; ) {
-      if (this.#marks.has(at)) return { mode, origin: 'folder', folder: at };
-      const above = this.#meta.inode(at)?.parent ?? at;
-      if (above === at) return { mode, origin: 'mount' };
-      at = above;
-    }
   }
 
   /** How many inodes are marked. */

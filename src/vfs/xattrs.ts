@@ -15,7 +15,7 @@ import { type Inode, isFolder, type LiveMeta, type MetaOp, S_ISGID } from '../me
 import { ACL_ACCESS, ACL_DEFAULT, canHaveAcl, isMode, modeOf, parseAcl } from './acl.ts';
 import type { Changes } from './changes.ts';
 import { now } from './clock.ts';
-import { MODE_XATTR, type Modes, parseMode } from './modes.ts';
+import { EFFECTIVE_MODE_XATTR, MODE_XATTR, type Modes, parseMode } from './modes.ts';
 import type { Reply, RequestContext } from './vfs-interface.ts';
 
 /** Not stored: says how far the file is committed; setting it waits until it is. */
@@ -91,6 +91,7 @@ export class Xattrs {
 
   #check(ino: Ino, { name, value, flags }: XattrChange): 0 | NegativeErrno {
     const text = name.toString('latin1');
+    if (text === EFFECTIVE_MODE_XATTR) return -EPERM;
     if (!SPACES.some((space) => text.startsWith(space))) return -EOPNOTSUPP;
     if (SPACES.includes(text)) return -EINVAL;
     if (name.length > XATTR_NAME_BYTES_MAX) return -ERANGE;
@@ -125,7 +126,8 @@ export class Xattrs {
   }
 
   get(ino: Ino, name: Buffer): Reply<Buffer> {
-    if (this.#meta.inode(ino) === undefined) return -ENOENT;
+    const inode = this.#meta.inode(ino);
+    if (inode === undefined) return -ENOENT;
     const stored = this.#meta.state.xattr(ino, name);
     if (stored !== undefined) return stored;
     const text = name.toString('latin1');
@@ -134,6 +136,7 @@ export class Xattrs {
       if (receipt instanceof Promise) return receipt.then((words) => Buffer.from(words));
       return Buffer.from(receipt);
     }
+    if (text === EFFECTIVE_MODE_XATTR) return Buffer.from(this.#options.modes.of(inode));
     const isKnown = !text.startsWith('system.') || text === ACL_ACCESS || text === ACL_DEFAULT;
     return isKnown ? -ENODATA : -EOPNOTSUPP;
   }

@@ -7,6 +7,7 @@ import type { StatsReport } from '../../src/node/mod.ts';
 import { facts, must, run } from '../cli/run.ts';
 import { canMount, TestVolume } from '../harness/volume.ts';
 
+const DFSCTL = join(import.meta.dirname, '../../bin/dfsctl');
 const LASTING = join(import.meta.dirname, 'lasting.py');
 /** What returns only when it is committed, in a strong folder. */
 const STRONG = 'fsync fdatasync o_sync o_dsync direct rwf_dsync msync close folder rename'.split(
@@ -166,5 +167,42 @@ describe.skipIf(!canMount)('durability modes', () => {
     );
     expect(status).not.toBe(0);
     expect(stderr).toMatch(/Operation not permitted|Permission denied/);
+  }, 60_000);
+
+  test('who does not own the volume marks and commits what is his', async () => {
+    await volume.mount();
+    await must(['chmod', '755', volume.folder]);
+    await must(['mkdir', path('his')]);
+    await must(['chown', '7:7', path('his')]);
+    const him = ['setpriv', '--reuid=7', '--regid=7', '--clear-groups'];
+    const asHim = async (...args: string[]): Promise<Record<string, unknown>> => {
+      const command = [...him, process.execPath, DFSCTL, ...args, '--json'];
+      return JSON.parse(await must(command)) as Record<string, unknown>;
+    };
+    // The tests may run from a folder that others cannot enter.
+    const enters = await run([...him, 'test', '-r', DFSCTL]);
+    if (enters.status !== 0) return;
+    expect(await asHim('mode', path('his'), 'strong')).toMatchObject({ mode: 'strong' });
+    await must([...him, 'sh', '-c', 'echo data > "$1"', 'sh', path('his/file')]);
+    expect(await asHim('mode', path('his/file'))).toEqual({
+      path: path('his/file'),
+      mode: 'strong',
+      origin: 'folder',
+      from: path('his'),
+    });
+    const { status, stderr } = await run([
+      ...him,
+      process.execPath,
+      DFSCTL,
+      'mode',
+      path(''),
+      'weak',
+    ]);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^dfsctl: Cannot (change the mode|set user.dfs.mode) of/);
+    const { receipts } = await asHim('commit', path('his/file'));
+    expect(receipts).toEqual([
+      { path: path('his/file'), state: 'committed', epoch: expect.any(Number) as number },
+    ]);
   }, 60_000);
 });

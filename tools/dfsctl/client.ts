@@ -130,7 +130,7 @@ async function answering(home: string, deadlineMs: number): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, RETRY_EVERY_MS));
     const client = new ControlClient(home);
     try {
-      await client.get('/mode?ino=1');
+      await client.get('/stats');
       return;
     } catch (error) {
       if (!(error instanceof NoAnswerError)) return;

@@ -1,23 +1,25 @@
-import { closeSync, openSync } from 'node:fs';
+import { accessSync, closeSync, constants, openSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { DfsError, messageOf } from '../../src/base/errors.ts';
-import { ROOT_INO } from '../../src/base/ids.ts';
-import { syncFileSystem } from '../../src/base/os/mod.ts';
-import type { Receipt } from '../../src/node/mod.ts';
+import { type Epoch, ROOT_INO } from '../../src/base/ids.ts';
+import { getXattr, setXattr, syncFileSystem } from '../../src/base/os/mod.ts';
+import { homePaths, type Receipt } from '../../src/node/mod.ts';
+import { COMMIT_XATTR } from '../../src/vfs/mod.ts';
 import { withDaemon } from './client.ts';
 import { commitVolume } from './commit-volume.ts';
 import { examples } from './examples.ts';
 import { formatBytes, formatDuration, type Style } from './format.ts';
 import { type OutputOptions, printFacts } from './output.ts';
+import { withClock } from './progress.ts';
 import { findMountedPath, findTarget } from './target.ts';
 
 interface CommitOptions extends OutputOptions {
   status?: true;
 }
 
-/** The receipt of one path. */
-export type PathReceipt = Receipt & { path: string };
+/** The receipt of one path; users who may not ask the daemon hear less. */
+export type PathReceipt = Partial<Receipt> & { path: string };
 
 interface Asked {
   home: string;
@@ -51,18 +53,41 @@ async function commit(paths: string[], options: CommitOptions): Promise<void> {
     for (const mountPoint of new Set(asked.map((one) => one.mountPoint))) {
       if (mountPoint !== undefined) await writeBack(mountPoint);
     }
-    for (const home of new Set(asked.map((one) => one.home))) {
-      await withDaemon(home, commitVolume);
+    for (const { home, path } of byHome(asked)) {
+      if (isOurs(home)) await withDaemon(home, commitVolume);
+      else await withClock('Committing', () => setXattr(path, COMMIT_XATTR, ''));
     }
   }
   const receipts: PathReceipt[] = [];
-  for (const one of asked) {
-    const receipt = await withDaemon(one.home, (client) =>
-      client.get<Receipt>(`/receipt?ino=${one.ino}`),
-    );
-    receipts.push({ path: one.path, ...receipt });
-  }
+  for (const one of asked) receipts.push({ path: one.path, ...(await receiptOf(one)) });
   printFacts(options, { receipts }, (style) => receipts.map((one) => receiptLine(one, style)));
+}
+
+/** One of each volume: a commit is of all of it. */
+function byHome(asked: Asked[]): Iterable<Asked> {
+  return new Map(asked.map((one) => [one.home, one])).values();
+}
+
+/** Whether this user may ask the daemon itself; others are told what attributes tell. */
+function isOurs(home: string): boolean {
+  try {
+    accessSync(homePaths(home).socket, constants.W_OK);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EACCES') return false;
+    return true;
+  }
+}
+
+async function receiptOf({ home, path, ino }: Asked): Promise<Partial<Receipt>> {
+  if (isOurs(home)) {
+    return withDaemon(home, (client) => client.get<Receipt>(`/receipt?ino=${ino}`));
+  }
+  const [state = '', epoch] = (getXattr(path, COMMIT_XATTR) ?? '').split('@');
+  return {
+    state: state as Receipt['state'],
+    ...(epoch === undefined ? {} : { epoch: Number(epoch) as Epoch }),
+  };
 }
 
 function wholeVolume(): Asked {
@@ -103,11 +128,13 @@ export async function inoOf(name: string): Promise<Asked> {
 
 /** A receipt in one line. */
 export function receiptLine(receipt: PathReceipt, style: Style): string {
-  const { path, state, epoch, bytesLeft, oldestUncommittedMs, scheme, failure } = receipt;
-  if (state === 'committed') return `${path}: ${style.good(`committed@${epoch}`)}, ${scheme}`;
+  const { path, state = '', epoch, bytesLeft, oldestUncommittedMs, scheme, failure } = receipt;
+  const how = scheme === undefined ? '' : `, ${scheme}`;
+  if (state === 'committed') return `${path}: ${style.good(`committed@${epoch}`)}${how}`;
+  if (bytesLeft === undefined) return `${path}: ${style.warn(state)}`;
   const age =
     oldestUncommittedMs === undefined ? '' : `, the oldest ${formatDuration(oldestUncommittedMs)}`;
   const why = failure === undefined ? '' : `; the last commit failed: ${failure}`;
   const left = `${formatBytes(bytesLeft)} not committed${age}`;
-  return `${path}: ${style.warn(state)}, ${left}, before that committed@${epoch}, ${scheme}${why}`;
+  return `${path}: ${style.warn(state)}, ${left}, before that committed@${epoch}${how}${why}`;
 }

@@ -3,11 +3,8 @@ import { dirname } from 'node:path';
 import type { Command } from 'commander';
 import { EPERM } from '../../src/base/errno.ts';
 import { DfsError } from '../../src/base/errors.ts';
-import { removeXattr, setXattr } from '../../src/base/os/mod.ts';
-import type { ModeReport } from '../../src/node/mod.ts';
-import { MODE_XATTR } from '../../src/vfs/mod.ts';
-import { withDaemon } from './client.ts';
-import { inoOf } from './commit.ts';
+import { getXattr, removeXattr, setXattr } from '../../src/base/os/mod.ts';
+import { EFFECTIVE_MODE_XATTR, MODE_XATTR } from '../../src/vfs/mod.ts';
 import { examples } from './examples.ts';
 import { type OutputOptions, printFacts } from './output.ts';
 import { UsageError } from './report.ts';
@@ -19,7 +16,8 @@ const WORDS = ['strong', 'weak', 'inherit'];
 interface ModeFacts {
   path: string;
   mode: 'weak' | 'strong';
-  origin: ModeReport['origin'];
+  /** A mark of its own, one above, the mount, or several names, of which one may be in a strong folder. */
+  origin: 'own' | 'folder' | 'mount' | 'names';
   /** The folder that is marked, when another one is. */
   from?: string;
 }
@@ -48,18 +46,18 @@ async function mode(name: string, word: string | undefined, options: OutputOptio
     throw new UsageError(`Cannot use mode "${word}": expected ${WORDS.join(', ')}`);
   }
   const place = findMountedPath(name);
-  if (word !== undefined) mark(place.path, word);
-  const facts = await factsOf(name, place);
+  if (word !== undefined) await mark(place.path, word);
+  const facts = factsOf(place);
   printFacts(options, facts, (style) => {
     const shown = facts.mode === 'strong' ? style.good(facts.mode) : facts.mode;
     return [`${facts.path}: ${shown}, ${why(facts)}`];
   });
 }
 
-function mark(path: string, word: string): void {
+async function mark(path: string, word: string): Promise<void> {
   try {
     if (word === 'inherit') removeXattr(path, MODE_XATTR);
-    else setXattr(path, MODE_XATTR, word);
+    else await setXattr(path, MODE_XATTR, word);
   } catch (error) {
     if (!(error instanceof DfsError) || error.details.errno !== EPERM) throw error;
     const state = 'only its owner and root may, and only of files and folders';
@@ -67,15 +65,28 @@ function mark(path: string, word: string): void {
   }
 }
 
-async function factsOf(name: string, { path, mountPoint }: MountedPath): Promise<ModeFacts> {
-  const { home, ino } = await inoOf(name);
-  const report = await withDaemon(home, (client) => client.get<ModeReport>(`/mode?ino=${ino}`));
-  const { folder, ...facts } = report;
-  for (let at = path; folder !== undefined && at !== mountPoint; ) {
-    at = dirname(at);
-    if (statSync(at).ino === folder) return { path, ...facts, from: at };
+/** Found with attributes alone, which anybody may read who may read the file. */
+function factsOf({ path, mountPoint }: MountedPath): ModeFacts {
+  const mode = getXattr(path, EFFECTIVE_MODE_XATTR);
+  if (mode !== 'weak' && mode !== 'strong') {
+    throw new DfsError(
+      'UNAVAILABLE',
+      `Cannot tell the mode of ${path}: its daemon is an older one`,
+    );
   }
-  return { path, ...facts };
+  if (getXattr(path, MODE_XATTR) !== undefined) return { path, mode, origin: 'own' };
+  const { nlink, isFolder } = lookAt(path);
+  if (!isFolder && nlink > 1) return { path, mode, origin: 'names' };
+  for (let at = path; at !== mountPoint; ) {
+    at = dirname(at);
+    if (getXattr(at, MODE_XATTR) !== undefined) return { path, mode, origin: 'folder', from: at };
+  }
+  return { path, mode, origin: 'mount' };
+}
+
+function lookAt(path: string): { nlink: number; isFolder: boolean } {
+  const stat = statSync(path);
+  return { nlink: stat.nlink, isFolder: stat.isDirectory() };
 }
 
 function why({ origin, from }: ModeFacts): string {
@@ -87,6 +98,6 @@ function why({ origin, from }: ModeFacts): string {
     case 'mount':
       return 'as the volume is mounted';
     case 'names':
-      return 'because it has several names, and something on the volume is strong';
+      return 'as it has several names: strong if anything on the volume is';
   }
 }

@@ -36,7 +36,9 @@ export interface Libc {
   syncfs: ((fd: number) => number) & AsyncCallable;
   posix_fadvise: ((fd: number, offset: number, bytes: number, advice: number) => number) &
     AsyncCallable;
-  setxattr: (path: string, name: string, value: Buffer, bytes: number, flags: number) => number;
+  getxattr: (path: string, name: string, into: Buffer, bytes: number) => number;
+  setxattr: ((path: string, name: string, value: Buffer, bytes: number, flags: number) => number) &
+    AsyncCallable;
   removexattr: (path: string, name: string) => number;
   socketpair: (domain: number, type: number, protocol: number, pair: Buffer) => number;
   /** `message` as messageHeader() has it. */
@@ -72,6 +74,7 @@ function bind(): Libc {
     flock: declare('int flock(int, int)'),
     syncfs: declare('int syncfs(int)'),
     posix_fadvise: declare('int posix_fadvise64(int, int64_t, int64_t, int)'),
+    getxattr: declare('intptr_t getxattr(const char*, const char*, void*, size_t)'),
     setxattr: declare('int setxattr(const char*, const char*, void*, size_t, int)'),
     removexattr: declare('int removexattr(const char*, const char*)'),
     socketpair: declare('int socketpair(int, int, int, void*)'),

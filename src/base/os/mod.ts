@@ -29,5 +29,5 @@ export { receiveDescriptor, socketPair } from './passed-descriptor.ts';
 export { PollWaiter } from './poll.ts';
 export { ResidentReader } from './resident-read.ts';
 export { allocate, punchHole, seekData, seekHole } from './sparse.ts';
-export { removeXattr, setXattr } from './xattr.ts';
+export { getXattr, removeXattr, setXattr } from './xattr.ts';
 export { posix };
