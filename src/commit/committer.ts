@@ -9,6 +9,7 @@ import type { CommitBackend } from './commit-backend.ts';
 import type { CommitProgress } from './commit-progress.ts';
 import { CutCommit } from './cut-commit.ts';
 import type { CutSource } from './cut-source.ts';
+import { Pace } from './pace.ts';
 import { type DeadlineFigures, Schedule, type Waiting } from './schedule.ts';
 import { SmallExtents } from './small-extents.ts';
 
@@ -65,6 +66,8 @@ export interface CommitTotals {
 }
 
 const CHECK_MS = 200;
+/** Part of the deadline after which a commit no longer rests. */
+const PRESSING_SHARE = 0.4;
 /** Old rows removed in one turn of the event loop. */
 const OLD_ROWS_A_TURN = 2000;
 /** How long a change may wait for its commit, unless somebody says so. */
@@ -90,6 +93,9 @@ export class Committer {
   readonly #checkpoints: Checkpoints;
   readonly #schedule: Schedule;
   readonly #cuts: CutCommit;
+  readonly #speed: Pace;
+  /** Those that wait for the commit that runs. */
+  #served: readonly Waiter[] = [];
   readonly #smallExtents: SmallExtents;
   readonly #totals: CommitTotals = {
     commits: 0,
@@ -115,7 +121,8 @@ export class Committer {
     this.#schedule = new Schedule({ intervalMs, deadlineMs, dirtyBytesMax });
     const { cache } = options;
     const parts = { meta, cache, backend, log, timed: this.#timed };
-    this.#cuts = new CutCommit(parts);
+    this.#speed = new Pace({ isPressing: () => this.#isPressing });
+    this.#cuts = new CutCommit({ ...parts, pace: this.#speed });
     this.#cuts.onTrouble = (message) => {
       this.#failure = message;
     };
@@ -155,6 +162,14 @@ export class Committer {
     // While a commit runs, operations of its cut are pending as well; bytes count from the cut on.
     const ops = this.#cuts.count === undefined ? pendingOps : Math.min(1, pendingBytes);
     return { dirtyBytes: cache.dirtyBytes, ops, opBytes: pendingBytes };
+  }
+
+  /** Whether the commit that runs has to be done soon. */
+  get #isPressing(): boolean {
+    const { cache, dirtyBytesMax, deadlineMs = DEADLINE_MS } = this.#options;
+    if (this.#waiters.length + this.#served.length > 0 || this.#closed) return true;
+    const { oldestMs = 0 } = this.#schedule.figures;
+    return cache.dirtyBytes >= dirtyBytesMax || oldestMs >= deadlineMs * PRESSING_SHARE;
   }
 
   get isClean(): boolean {
@@ -207,6 +222,7 @@ export class Committer {
     if (this.isClean) return this.#options.meta.committedEpoch;
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject, ...options });
+      this.#speed.hurry();
       void this.#run();
     });
   }
@@ -226,6 +242,7 @@ export class Committer {
   async #once(): Promise<void> {
     const waiters = this.#waiters;
     this.#waiters = [];
+    this.#served = waiters;
     try {
       const epoch = await this.#commitCut(waiters);
       this.#failure = undefined;
@@ -239,6 +256,7 @@ export class Committer {
       for (const waiter of waiters) waiter.reject(error);
     } finally {
       this.#cuts.count = undefined;
+      this.#served = [];
       this.#pace();
     }
   }
@@ -288,6 +306,7 @@ export class Committer {
       if (options.commit) await this.commit();
     } finally {
       this.#closed = true;
+      this.#speed.hurry();
       await this.#running;
       await this.#checkpoints.close();
       for (const waiter of this.#waiters) waiter.reject(closing());

@@ -8,11 +8,11 @@ import type { Erased, ExtentRange, FileExtents, LiveMeta } from '../meta/mod.ts'
 import type { CommitBackend } from './commit-backend.ts';
 import { ProgressCount } from './commit-progress.ts';
 import type { CutSource, FrozenFile } from './cut-source.ts';
+import type { Pace } from './pace.ts';
 import { readFrozen } from './read-frozen.ts';
 import { addExtent, batchesOf, type Segment, segmentsOf } from './segments.ts';
 import { inTurns, ROWS_A_TURN, slicesOf } from './slices.ts';
 
-const BATCHES_IN_FLIGHT = 3;
 /** Rows that go in larger numbers: some 0.5 us each. */
 const OLD_ROWS_A_TURN = 2000;
 const RETRY_MS = 1000;
@@ -27,6 +27,7 @@ export interface CutCommitOptions {
   backend: CommitBackend;
   log: Log;
   timed: Timed;
+  pace: Pace;
 }
 
 /** How a commit is to be made, and who hears of it. */
@@ -185,16 +186,38 @@ export class CutCommit {
       return some.length > 0;
     });
     const byIno = new Map<Ino, ExtentRange[]>();
-    const batches = batchesOf(segmentsOf(frozen));
-    const worker = async (): Promise<void> => {
-      for (const batch of batches) {
-        const ids = await backend.store(batch);
-        collect(byIno, batch, ids);
-        count.stored(batch);
-      }
+    const store = async (batch: Segment[]): Promise<void> => {
+      const ids = await backend.store(batch);
+      collect(byIno, batch, ids);
+      count.stored(batch);
     };
-    await allOf(Array.from({ length: BATCHES_IN_FLIGHT }, worker));
+    await this.#storeEach(batchesOf(segmentsOf(frozen)), store);
     return [...byIno].map(([ino, ranges]) => ({ ino, ranges }));
+  }
+
+  /** Some at a time; when one fails, those under way are waited for, and no other begins. */
+  async #storeEach(
+    batches: Iterable<Segment[]>,
+    store: (batch: Segment[]) => Promise<void>,
+  ): Promise<void> {
+    const { pace } = this.#options;
+    const running = new Set<Promise<void>>();
+    const failures: Error[] = [];
+    for (const batch of batches) {
+      if (failures.length > 0) break;
+      const startMs = performance.now();
+      const stored = store(batch)
+        .catch((error: unknown) => void failures.push(error as Error))
+        .finally(() => running.delete(stored));
+      running.add(stored);
+      while (running.size >= pace.inFlightMax) {
+        await Promise.race(running);
+        await pace.rest(performance.now() - startMs);
+      }
+    }
+    await Promise.all(running);
+    const [failure] = failures;
+    if (failure !== undefined) throw failure;
   }
 
   /**

@@ -74,6 +74,12 @@ export class BenchVolume {
     });
   }
 
+  /** Whether a commit runs. */
+  async isCommitting(): Promise<boolean> {
+    const status = await withDaemon(this.home, (client) => client.get('/status'));
+    return (status as { commitRunning?: unknown }).commitRunning !== undefined;
+  }
+
   /** What the daemon counts, as JSON. */
   async stats(): Promise<unknown> {
     return await withDaemon(this.home, (client) => client.get('/stats'));
