@@ -92,8 +92,12 @@ export class PageHistory {
     const first = this.#pick(page, 0, base, last, cut);
     if (!cut.isTorn || base === last) return this.#content(first);
     let isSame = true;
+    // A block that was a hole leads to its bytes when all of them are there (ext4, XFS).
+    const wasHole = this.#content(base) === undefined;
+    if (wasHole && first === base) return undefined;
     const picks = Array.from({ length: SECTORS }, (_, sector) => {
-      const picked = sector === 0 ? first : this.#pick(page, sector, base, last, cut);
+      const wanted = sector === 0 ? first : this.#pick(page, sector, base, last, cut);
+      const picked = wasHole && wanted === base ? first : wanted;
       if (picked !== first) isSame = false;
       return picked;
     });
