@@ -85,6 +85,36 @@ describe('an urgent commit of little data', () => {
     });
   }
 
+  test('of a page appends 4392 bytes to each disk: the page, and what docs/performance.md lists', async () => {
+    const rig = await rigOf();
+    const ino = await rig.file('a', bytesOf(1, 4 * PAGE));
+    await urgent(rig);
+    const records: number[] = [];
+    for (const { log } of rig.volume.disks) {
+      if (log === undefined) throw new Error('there is a log');
+      const append = log.appendSynced.bind(log);
+      vi.spyOn(log, 'appendSynced').mockImplementation((record, header) => {
+        records.push(record.length);
+        return append(record, header);
+      });
+    }
+    await rig.write(ino, PAGE, bytesOf(2, PAGE));
+    const pieces = async (): Promise<number[]> =>
+      Promise.all(
+        rig.volume.disks.map(async ({ buckets }) => (await buckets?.usage())?.bytes ?? 0),
+      );
+    const before = await pieces();
+    await urgent(rig);
+    const header = 152;
+    const grow = 1 + 8 + 8 + 12 + 12;
+    const inline = 1 + 32 + 4;
+    const extents = 1 + 8 + 4 + (8 + 8 + 1 + 32 + 4);
+    const record = header + grow + inline + PAGE + extents;
+    expect(records).toEqual([record, record, record]);
+    expect(record).toBe(4392);
+    expect(await pieces()).toEqual(before);
+  });
+
   test('outlives HOME and a disk, with its records on the others', async () => {
     const rig = await rigOf();
     const ino = await rig.file('a', bytesOf(1, 5 * PAGE + 17));
