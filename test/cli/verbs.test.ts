@@ -234,7 +234,7 @@ test('umount stays mounted when the commit fails, says why, and mentions --now',
   await facts('mount', scene.home, scene.mount, '--read-only');
   expect(await must(['cat', file])).toBe('hello\n');
   const refused = await dfsctl('commit', file);
-  expect(refused).toMatchObject({ status: 1, stderr: containing('mounted read-only') });
+  expect(refused).toMatchObject({ status: 1, stderr: containing('opened read-only') });
   await facts('umount', scene.mount);
 });
 
