@@ -69,15 +69,18 @@ export class Trim {
     }
     const isMore =
       this.#seq <= committed.seq || this.#ino !== undefined || this.#pending !== undefined;
-    if (!isMore) this.#committed = undefined;
+    if (!isMore) {
+      this.#journal.drop(committed.seq);
+      this.#committed = undefined;
+    }
     return isMore;
   }
 }
 
 function prepare(db: Database.Database) {
   return {
-    // The rest of a row that goes farther is of the same epoch.
-    dropBatches: db.prepare('delete from batch where seq <= ?'),
+    // A row belongs to one epoch, unless it was carried out again from the log.
+    dropBatches: db.prepare('delete from batch where seq + count - 1 <= ?'),
     dropDirty: db.prepare('delete from dirty where epoch <= ? and ino > ? and ino <= ?'),
     inoBehind: db
       .prepare('select ino from dirty where ino > ? order by ino limit 1 offset ?')
