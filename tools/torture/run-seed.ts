@@ -84,13 +84,21 @@ export async function* runSeed(run: SeedRun): AsyncGenerator<CheckedPoint, void,
   await volume.close({ commit: false });
   const operations = (await rig.operations()).filter(({ sequence }) => sequence <= range.to);
   const chooser = new PointChooser({ dice: new Dice(seed + 1), marks, operations, range });
-  for (let index = 0; index < points; index++) {
-    const point = chooser.next();
-    if (only !== undefined && index !== only) continue;
-    const known = knowledgeAt(marks, point.cut.sequence);
-    const path = join(folder, 'state');
+  const all = Array.from({ length: points }, (_, index) => ({ index, point: chooser.next() }));
+  const wanted = all.filter(({ index }) => only === undefined || index === only);
+  const write = (at: number): Written | undefined => {
+    const next = wanted[at];
+    const path = join(folder, `state-${at % 2}`);
+    return next && { ...next, path, policies: rig.write(next.point.cut, path) };
+  };
+  let written = write(0);
+  for (let at = 1; written !== undefined; at++) {
+    const { index, point, path } = written;
     const start = performance.now();
-    const policies = await rig.write(point.cut, path);
+    const policies = await written.policies;
+    // The rig writes the next state while this one is checked.
+    written = write(at);
+    const known = knowledgeAt(marks, point.cut.sequence);
     const result = await checkState(new StateFolder(path, log), { model, known, plan, point });
     const ms = performance.now() - start;
     const { problems } = result;
@@ -99,6 +107,14 @@ export async function* runSeed(run: SeedRun): AsyncGenerator<CheckedPoint, void,
     yield { report, path, model };
     rmSync(path, { recursive: true, force: true });
   }
+}
+
+/** A state that is being written. */
+interface Written {
+  index: number;
+  point: Point;
+  path: string;
+  policies: Promise<Record<string, string>>;
 }
 
 /** Checks what a power cut has left of a load. */

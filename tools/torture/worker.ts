@@ -6,6 +6,8 @@ const PROGRAM = join(import.meta.dirname, 'worker-main.js');
 /** A seed takes some seconds; what takes so long hangs. */
 const SILENCE_MS = 300_000;
 const ERRORS_MAX = 8000;
+/** Volumes come and go: their memory is mostly young. */
+const YOUNG_MIB = 64;
 
 /** What a seed came to. */
 export interface SeedEnd {
@@ -25,7 +27,7 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#child = fork(PROGRAM, [JSON.stringify(options)], {
-      execArgv: [],
+      execArgv: [`--max-semi-space-size=${YOUNG_MIB}`],
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
     });
     this.#child.stderr?.on('data', (text: Buffer) => {
