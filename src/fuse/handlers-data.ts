@@ -8,6 +8,7 @@ import {
   OPCODES,
   READ_FLAGS_AT,
   REPLY_HEADER_BYTES,
+  WRITE_CACHE,
   WRITE_HEADER_BYTES,
   WRITE_KILL_SUIDGID,
 } from './protocol.ts';
@@ -134,12 +135,14 @@ function createWrite({ vfs, request, replies, counters }: HandlerDeps): () => vo
   };
   return () => {
     const data = request.bytes(WRITE_HEADER_BYTES, request.u32(56));
-    const kill = (request.u32(60) & WRITE_KILL_SUIDGID) !== 0;
+    const flags = request.u32(60);
+    const kill = (flags & WRITE_KILL_SUIDGID) !== 0;
     const { context, ino } = request;
     const offset = request.u64(48);
     const isSync = (request.u32(READ_FLAGS_AT) & O_DSYNC) !== 0;
     const handle = request.u64(40);
-    if (!isSync && handle === 0) {
+    // Pages that are being written must not be waited for.
+    if ((flags & WRITE_CACHE) !== 0 || (!isSync && handle === 0)) {
       replies.answer(request, vfs.write(context, ino, offset, data, kill), written);
       return;
     }

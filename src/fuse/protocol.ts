@@ -123,6 +123,8 @@ export const FOPEN_DIRECT_IO = 0x1;
 export const FOPEN_KEEP_CACHE = 0x2;
 export const FOPEN_NOFLUSH = 0x20;
 export const FOPEN_PASSTHROUGH = 0x80;
+/** The kernel writes pages it has: of a mapping, by the handle of any open. */
+export const WRITE_CACHE = 0x1;
 export const WRITE_KILL_SUIDGID = 0x4;
 /** With an access ACL from a caller who may not keep setgid. */
 export const SETXATTR_ACL_KILL_SGID = 0x1;

@@ -16,6 +16,12 @@ describe.skipIf(!canMount)('writes past the pages of the kernel', () => {
     expect(await run(PROGRAM, [volume.mountPoint, String(ROUNDS)])).toEqual(OK);
   });
 
+  test('stand beside those of a mapping, which the kernel sends by their handle', async () => {
+    volume = await TestVolume.create({});
+    await volume.mount();
+    expect(await run('mapped_beside.py', [volume.mountPoint], 20_000)).toEqual(OK);
+  });
+
   test('also after the daemon was killed, which had counted the opens', async () => {
     volume = await TestVolume.create({});
     await volume.mount();
