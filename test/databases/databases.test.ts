@@ -18,7 +18,7 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-test.skipIf(!canMount).each(['weak', 'strong'] as const)(
+test.skipIf(!canMount).each(['weak', 'strong', 'marked'] as const)(
   '%s: databases have what they acknowledged after power cuts, and without HOME and a disk',
   async (mode) => {
     const seed = seedOf('test/databases/databases.test.ts');

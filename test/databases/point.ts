@@ -54,7 +54,8 @@ export function knownOf(load: Load, given: { plan: Plan; point: Point; marks: Ma
   };
   const acknowledged = last(point.sequence);
   const isHomeLost = point.loss !== 'nothing';
-  const isSynced = load.isSynced && (!isHomeLost || plan.mode === 'strong');
+  const isStrong = plan.mode === 'strong' || plan.marked.includes(load.name);
+  const isSynced = load.isSynced && (!isHomeLost || isStrong);
   const least = isSynced ? acknowledged : last(numberIn(commit));
   return { least, acknowledged, isInstant: isHomeLost };
 }
@@ -80,8 +81,14 @@ export async function checkPoint(
     const { sequence, seed, policy, names } = point;
     await recording.devices.crashState({ sequence, seed, policy, names, target: state });
     const home = await restore(state, point);
-    const databases = point.isMounted ? checkMounted : checkCopies;
-    return await databases({ home, state, plan, point, recording });
+    const look = { home, state, plan, point, recording };
+    if (!point.isMounted) return await checkCopies(look);
+    const problems = await checkMounted(look);
+    if (problems.length > 0 || point.loss !== 'nothing') return problems;
+    // What the databases made of it is committed, and HOME is lost after all.
+    const later = { ...point, loss: 'home and a disk' } as const;
+    await restore(state, later);
+    return await checkCopies({ ...look, isCommitted: true });
   } catch (error) {
     return [error instanceof Error ? (error.stack ?? error.message) : String(error)];
   } finally {
@@ -115,6 +122,8 @@ interface Look {
   plan: Plan;
   point: Point;
   recording: Recording;
+  /** The databases were opened before, and that was committed. */
+  isCommitted?: boolean;
 }
 
 /** Opens the databases on copies, out of the volume opened without a mount. */
@@ -153,7 +162,7 @@ async function checkMounted(look: Look): Promise<string[]> {
   try {
     await volume.mount({ mode: plan.mode });
     chmodSync(volume.folder, 0o755);
-    return await checkAll(look, volume.mountPoint, async ({ name }, folder, known) => {
+    const problems = await checkAll(look, volume.mountPoint, async ({ name }, folder, known) => {
       const program = new NodeProgram('database-check-main.js', [
         name,
         folder,
@@ -165,25 +174,35 @@ async function checkMounted(look: Look): Promise<string[]> {
         await program.end();
       }
     });
+    if (look.point.loss === 'nothing') await volume.commit();
+    return problems;
   } finally {
     await volume.dispose();
   }
 }
 
 async function checkAll(
-  { plan, point, recording: { marks } }: Look,
+  { plan, point, recording: { marks }, isCommitted = false }: Look,
   folder: string,
   check: (load: Load, folder: string, known: Known) => Promise<string[]>,
 ): Promise<string[]> {
   const problems: string[] = [];
   for (const load of plan.loads) {
     const known = knownOf(load, { plan, point, marks });
+    // What was not of one instant after the power cut was committed as it was.
+    if (isCommitted) known.isInstant = false;
     const found = await check(load, join(folder, load.name), known).catch((error: unknown) => [
-      `cannot be opened: ${String(error)}`,
+      `cannot be opened: ${wordsOf(error)}`,
     ]);
     for (const problem of found) {
       problems.push(`${load.name}: ${problem} (${JSON.stringify(known)})`);
     }
   }
   return problems;
+}
+
+/** LevelDB says why only in the cause. */
+function wordsOf(error: unknown): string {
+  const { cause } = error as { cause?: unknown };
+  return cause === undefined ? String(error) : `${String(error)}: ${String(cause)}`;
 }

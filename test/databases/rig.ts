@@ -1,6 +1,7 @@
 import { appendFileSync, chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { setXattr } from '../../src/base/os/mod.ts';
 import { requireConfig, writeConfig } from '../../src/node/mod.ts';
 import { FaultFs, type Mark } from '../faultfs/mod.ts';
 import type { Dice } from '../harness/seed.ts';
@@ -17,6 +18,10 @@ export interface Plan {
   scheme: string;
   mode: 'weak' | 'strong';
   loads: readonly Load[];
+  /** Names of loads in folders that are marked strong, on a mount that is weak. */
+  marked: readonly string[];
+  /** How often the daemon is killed meanwhile: databases shall see a pause, and no error. */
+  kills: number;
   /** How long the databases run. */
   loadMs: number;
 }
@@ -54,13 +59,17 @@ export async function record(plan: Plan, dice: Dice, folder: string): Promise<Re
     for (const { name } of plan.loads) {
       const place = join(volume.mountPoint, name);
       mkdirSync(place);
+      if (plan.marked.includes(name)) setXattr(place, 'user.dfs.mode', 'strong');
       programs.push(new NodeProgram('database-load-main.js', [name, place, devices.markPath]));
     }
     for (const program of programs) await program.next();
     await volume.commit();
     const from = await devices.settle();
     for (const program of programs) program.send('go');
-    await commitNowAndThen({ volume, devices, dice, forMs: plan.loadMs });
+    await Promise.all([
+      commitNowAndThen({ volume, devices, dice, forMs: plan.loadMs }),
+      killNowAndThen(volume, dice, plan),
+    ]);
     const to = await devices.sequence();
     for (const program of programs) program.finish();
     for (const program of programs) await program.next();
@@ -88,7 +97,16 @@ async function commitNowAndThen(options: {
   while (Date.now() < end) {
     await delay(dice.below(COMMITS_EVERY_MS));
     const before = await devices.sequence();
-    await volume.commit();
-    appendFileSync(devices.markPath, `committed ${before}\n`);
+    // A daemon that is killed meanwhile answers nothing.
+    const epoch = await volume.commit().catch(() => undefined);
+    if (epoch !== undefined) appendFileSync(devices.markPath, `committed ${before}\n`);
+  }
+}
+
+async function killNowAndThen(volume: TestVolume, dice: Dice, plan: Plan): Promise<void> {
+  for (let kill = 0; kill < plan.kills; kill++) {
+    await delay(dice.below(Math.ceil(plan.loadMs / plan.kills)));
+    await volume.killDaemon();
+    await volume.serving();
   }
 }

@@ -14,7 +14,7 @@ export interface SeedRun {
   mountedOneIn: number;
   /** Of the plan that follows from the seed. */
   loadMs?: number;
-  mode?: Plan['mode'];
+  mode?: Plan['mode'] | 'marked';
   /** With the databases that take long. */
   isLarge?: boolean;
   onProblem?: (text: string) => void;
@@ -30,9 +30,12 @@ export interface SeedReport {
 export async function runSeed(run: SeedRun): Promise<SeedReport> {
   const { seed, folder, points, mountedOneIn } = run;
   const dice = new Dice(seed);
+  const how = run.mode ?? dice.pick(['weak', 'strong', 'marked'] as const);
   const plan: Plan = {
     scheme: dice.below(4) === 0 ? 'ec:2+1' : 'replica:2',
-    mode: run.mode ?? dice.pick(['weak', 'strong'] as const),
+    mode: how === 'strong' ? 'strong' : 'weak',
+    marked: how === 'marked' ? LOADS.map(({ name }) => name).filter(() => dice.below(2) === 0) : [],
+    kills: dice.below(3) === 0 ? 1 + dice.below(2) : 0,
     loads: run.isLarge === true ? [...LOADS, ...LARGE_LOADS] : LOADS,
     loadMs: run.loadMs ?? 1000 + dice.below(4000),
   };
@@ -59,7 +62,9 @@ export async function runSeed(run: SeedRun): Promise<SeedReport> {
     const count = marks.filter(({ text }) => text.startsWith(`${name} `)).length;
     return `${count} ${name}`;
   });
-  const what = `${plan.mode}, ${plan.scheme}, ${plan.loadMs} ms, ${to - from} operations`;
+  const marked = plan.marked.length > 0 ? ` but ${plan.marked.join(' and ')}` : '';
+  const use = `${plan.mode}${marked}, ${plan.scheme}, ${plan.kills} kills`;
+  const what = `${use}, ${plan.loadMs} ms, ${to - from} operations`;
   const summary = `${what}, ${counts.join(', ')}; ${points} points of ${msAPoint} ms, ${problems.length} problems`;
   return { points, problems, summary };
 }
