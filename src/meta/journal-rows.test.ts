@@ -67,13 +67,19 @@ test('what is forgotten was never there', () => {
   expect(numbers(rows)).toEqual([1, 2, 3]);
 });
 
-test('an epoch gets exactly its operations, or none', () => {
+test('an epoch gets exactly its operations, also from rows that go beyond it, or none', () => {
   const { db, rows } = opened();
   for (const first of [1, 4]) {
     rows.add(first, 3, bytesOf(first, 3));
     rows.write();
   }
-  expect(Buffer.concat([...journalBytes(db, 3, 6)])).toEqual(bytesOf(4, 3));
-  expect(() => [...journalBytes(db, 2, 6)]).toThrow('goes on with operation 4 instead of 3');
+  for (let after = 0; after < 6; after++) {
+    for (let seq = after; seq <= 6; seq++) {
+      const found = Buffer.concat([...journalBytes(db, after, seq)]);
+      expect(found).toEqual(bytesOf(after + 1, seq - after));
+    }
+  }
   expect(() => [...journalBytes(db, 3, 7)]).toThrow('ends with operation 6 instead of 7');
+  rows.drop(3);
+  expect(() => [...journalBytes(db, 2, 6)]).toThrow('ends with operation 2 instead of 6');
 });

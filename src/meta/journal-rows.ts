@@ -1,6 +1,6 @@
 import type Database from 'better-sqlite3';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
-import { assert, DfsError } from '../base/errors.ts';
+import { DfsError } from '../base/errors.ts';
 import type { MetaOp } from './ops.ts';
 import { decodeOp } from './ops-codec.ts';
 
@@ -11,7 +11,8 @@ const ROW_BYTES_MAX = 1 << 20;
  * The operations no published epoch has, in order: a row holds those of many changes, as one row an
  * operation would cost more than the rest of a change.
  *
- * Invariant: rows are written before a cut, so each belongs to one epoch.
+ * Rows are written before a cut, so that each belongs to one epoch; but the log knows of no cuts, and
+ * what is carried out again from it makes rows that go on beyond one.
  */
 export class JournalRows {
   readonly #sql: ReturnType<typeof prepare>;
@@ -52,11 +53,10 @@ export class JournalRows {
     // What was carried out again from the log knows of no cuts.
     const row = this.#sql.at.get(seq) as Row | undefined;
     if (row === undefined) return;
-    const [first, count, ops] = row;
-    const reader = new ByteReader(ops, `operations ${first} to ${first + count - 1}`);
-    for (let skipped = first; skipped <= seq; skipped++) decodeOp(reader);
+    const [first, count] = row;
+    const rest = partOf(row, seq + 1, first + count);
     this.#sql.remove.run(first);
-    this.#sql.put.run(seq + 1, first + count - seq - 1, ops.subarray(reader.offset));
+    this.#sql.put.run(seq + 1, first + count - seq - 1, rest);
   }
 
   /** Number of the first operation, or undefined without any. */
@@ -85,25 +85,39 @@ export class JournalRows {
 
 type Row = [first: number, count: number, ops: Buffer];
 
-/** The bytes of operations (afterSeq, seq], from another connection, after a cut at each of them. */
+/** The bytes of operations (afterSeq, seq], from another connection. Throws CORRUPT. */
 export function* journalBytes(
   db: Database.Database,
   afterSeq: number,
   seq: number,
 ): Generator<Buffer> {
-  let next = afterSeq + 1;
   const rows = db
-    .prepare('select seq, count, ops from batch where seq > ? and seq <= ? order by seq')
+    .prepare('select seq, count, ops from batch where seq + count > ? and seq <= ? order by seq')
     .raw();
-  for (const [first, count, ops] of rows.iterate(afterSeq, seq) as Iterable<Row>) {
-    assert(first === next, `the journal goes on with operation ${first} instead of ${next}`);
-    next = first + count;
-    yield ops;
+  let next = afterSeq + 1;
+  for (const row of rows.iterate(next, seq) as Iterable<Row>) {
+    const [first, count] = row;
+    if (first > next || next > seq) break;
+    const end = Math.min(first + count, seq + 1);
+    yield partOf(row, next, end);
+    next = end;
   }
-  if (next !== seq + 1) {
+  if (next <= seq) {
     const state = `the journal ends with operation ${next - 1} instead of ${seq}`;
     throw new DfsError('CORRUPT', `Cannot make a record of the epoch: ${state}`);
   }
+}
+
+/** Operations [from, end) of a row: a part of it only where the log was carried out again. */
+function partOf([first, count, ops]: Row, from: number, end: number): Buffer {
+  if (from === first && end === first + count) return ops;
+  const reader = new ByteReader(ops, `operations ${first} to ${first + count - 1}`);
+  let start = 0;
+  for (let seq = first; seq < end; seq++) {
+    if (seq === from) start = reader.offset;
+    decodeOp(reader);
+  }
+  return ops.subarray(start, reader.offset);
 }
 
 function prepare(db: Database.Database) {
