@@ -28,5 +28,6 @@ if (isMainThread && hold !== '') {
   slow(StoreClient.prototype, 'fetch');
   slow(StoreClient.prototype, 'store');
   slow(StoreClient.prototype, 'publish');
+  slow(StoreClient.prototype, 'commitSmall');
   slow(FileCache.prototype, 'sync');
 }
