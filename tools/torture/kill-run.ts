@@ -8,6 +8,7 @@ import { Dice } from '../../test/harness/seed.ts';
 import { TestVolume } from '../../test/harness/volume.ts';
 import { checkPoint, type PointResult } from './check-point.ts';
 import { Generator } from './generator.ts';
+import { historyOf } from './history.ts';
 import type { Knowledge } from './knowledge.ts';
 import { playLoad } from './load.ts';
 import { Model } from './model.ts';
@@ -33,6 +34,7 @@ export interface KillReport extends PointResult {
   seed: number;
   plan: KillPlan;
   known: Knowledge;
+  history: string[];
 }
 
 const MOMENTS = ['load', 'load', 'umount', 'mount', 'recover'] as const;
@@ -78,8 +80,10 @@ export async function runKill(options: { seed: number; log: Log }): Promise<Kill
       goesOn: true,
       canCommitDegraded: plan.scheme.startsWith('replica'),
     });
-    if (result.problems.length > 0) result.problems.push(volume.log);
-    return { seed, plan, known, ...result };
+    const { problems } = result;
+    const history = problems.length > 0 ? historyOf(model, known, problems) : [];
+    if (problems.length > 0) problems.push(volume.log);
+    return { seed, plan, known, history, ...result };
   } finally {
     await life.end();
     await volume.dispose();

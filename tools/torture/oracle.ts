@@ -156,15 +156,23 @@ function isPagePossible(versions: Version[], index: number, page: Buffer): boole
 
 /** Where in a page the first sector is that no version had; undefined for none. */
 function badSector(versions: Version[], index: number, page: Buffer): number | undefined {
+  const start = index * BLOCK_BYTES;
+  // Where a file ended the bytes behind are another matter than those before.
+  const ends = versions.map(({ content }) => content.sizeBytes - start);
   for (let at = 0; at < page.length; at += SECTOR_BYTES) {
-    const sector = page.subarray(at, at + SECTOR_BYTES);
-    const fits = versions.some(({ content }) =>
-      content
-        .page(index)
-        .subarray(at, at + sector.length)
-        .equals(sector),
-    );
-    if (!fits) return at;
+    const end = Math.min(at + SECTOR_BYTES, page.length);
+    const inside = ends.filter((place) => place > at && place < end);
+    const places = [at, ...inside.sort((one, other) => one - other), end];
+    for (const [part, from] of places.slice(0, -1).entries()) {
+      const found = page.subarray(from, places[part + 1]);
+      const fits = versions.some(({ content }) =>
+        content
+          .page(index)
+          .subarray(from, places[part + 1])
+          .equals(found),
+      );
+      if (!fits) return at;
+    }
   }
   return undefined;
 }

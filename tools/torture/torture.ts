@@ -90,11 +90,13 @@ function orderOf(seed: number, points: number, options: TortureOptions): Order {
   return { seed, points };
 }
 
-function tellKill({ seed, plan, known, problems }: KillReport, log: string[]): void {
+function tellKill(report: KillReport, log: string[]): void {
+  const { seed, plan, known, problems, history } = report;
   const lines = [
     `violation at the kill of seed ${seed}: ${JSON.stringify(plan)}, ${known.done} operations done`,
     ...problems.map((text) => `! ${text}`),
     ...log.map((line) => `log: ${line}`),
+    ...history.map((line) => `operation ${line}`),
     `again: npm run torture -- --seed ${seed} --kills-every 1 --points 1`,
   ];
   console.error(lines.join('\n  '));
