@@ -7,7 +7,7 @@ import type { Log } from '../base/log.ts';
 import { CpuWait } from '../base/os/mod.ts';
 import { Pauses } from '../base/pauses.ts';
 import { FileCache } from '../cache/mod.ts';
-import { Committer } from '../commit/mod.ts';
+import { Committer, type DeadlineFigures } from '../commit/mod.ts';
 import { LiveMeta } from '../meta/mod.ts';
 import { FileSystem } from '../vfs/mod.ts';
 import { Capacity } from './capacity.ts';
@@ -175,6 +175,12 @@ export class LiveVolume {
       throw new DfsError('BAD_ARGUMENT', `Cannot commit: ${state}; mount it without --read-only`);
     }
     return this.commitPatiently({ isUrgent: false });
+  }
+
+  /** How long changes wait for a commit; read-only, none is to come. */
+  get deadline(): DeadlineFigures {
+    const figures = this.committer.deadline;
+    return this.readOnly ? { ...figures, isMissed: false, misses: 0 } : figures;
   }
 
   /** The same for who may wait until disks that fail are out of service. */

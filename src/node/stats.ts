@@ -70,7 +70,7 @@ export function liveStats(
       waitingOps: meta.pendingOps,
       waitingBytes,
       isFailing: committer.status.failure !== undefined,
-      deadline: committer.deadline,
+      deadline: volume.deadline,
       waitingWriters: cache.backlog.waiting,
     },
   };

@@ -45,6 +45,9 @@ export interface StatusReport {
   disks: DiskReport[];
 }
 
+const LEFT =
+  'HOME holds changes that are not committed; mount the volume, writable, to commit them';
+
 /** The status of a volume that is mounted. */
 export async function liveStatus(
   volume: LiveVolume,
@@ -53,8 +56,9 @@ export async function liveStatus(
   const report = await volume.refresh();
   const { cache, meta, committer } = volume;
   const { running, failure } = committer.status;
-  const { deadline } = committer;
+  const { deadline } = volume;
   const alarms = alarmsOf(failure, deadline);
+  const left = volume.readOnly && !committer.isClean ? [LEFT] : [];
   return {
     ...committedStatus(report),
     ...place,
@@ -63,7 +67,7 @@ export async function liveStatus(
     fsyncMeans: fsyncWords(volume.mode, report),
     marked: volume.fileSystem.modes.counts,
     health: alarms.length > 0 ? 'failing' : report.problems.length > 0 ? 'degraded' : 'healthy',
-    problems: [...report.problems, ...alarms],
+    problems: [...report.problems, ...left, ...alarms],
     dirtyBytes: cache.dirtyBytes + cache.frozenBytes,
     uncommittedOps: meta.pendingOps,
     oldestUncommittedMs: deadline.oldestMs,
@@ -95,12 +99,7 @@ export function offlineStatus(
 ): StatusReport {
   const { home, config, uncommittedOps, dirtyFiles } = place;
   const waits = uncommittedOps > 0 || dirtyFiles > 0;
-  const problems = waits
-    ? [
-        ...report.problems,
-        'HOME holds changes that are not committed; mount the volume to commit them',
-      ]
-    : report.problems;
+  const problems = waits ? [...report.problems, LEFT] : report.problems;
   return {
     ...committedStatus(report),
     home,

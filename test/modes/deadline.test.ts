@@ -126,6 +126,20 @@ describe.skipIf(!canMount)('the deadline of commits', () => {
     expect(await must(['stat', '-c', '%s', path('more')])).toBe(`${100 * MIB}\n`);
   }, 60_000);
 
+  test('is nothing that a read-only mount could keep', async () => {
+    await mount(1000);
+    hold();
+    await must(['sh', '-c', 'echo data > "$1"', 'sh', path('file')]);
+    await volume.killAll();
+    release();
+    await volume.mount({ readOnly: true, deadlineMs: 1000 });
+    const old = async (): Promise<boolean> => ((await status()).oldestUncommittedMs ?? 0) > 1500;
+    await until('what is left is old', old);
+    const { health, problems, deadline } = await status();
+    expect([health, deadline?.isMissed]).toEqual(['healthy', false]);
+    expect(problems.join()).toContain('HOME holds changes that are not committed');
+  }, 60_000);
+
   test('init and mount take it, and refuse what is none', async () => {
     const home = join(volume.folder, 'other');
     const disk = volume.subfolder('other-disk');
