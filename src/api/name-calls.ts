@@ -110,7 +110,7 @@ export class NameCalls extends AttributeCalls {
     const { session } = this;
     return session.at(path, { syscall: 'mkdir', last: 'entry' }, ({ parent, name, attr }) => {
       if (attr !== undefined || name === undefined) return -EEXIST;
-      return session.made(session.fs.mkdir(session.context(), parent, name, mode));
+      return session.made(session.fs.mkdir(session.creator(), parent, name, mode));
     });
   }
 
@@ -198,7 +198,7 @@ export class NameCalls extends AttributeCalls {
       if (bytes.length === 0) return must(-ENOENT, call);
       if (attr !== undefined || name === undefined) return must(-EEXIST, call);
       if (wantsFolder) return must(-ENOENT, call);
-      return must(session.made(session.fs.symlink(session.context(), parent, name, bytes)), call);
+      return must(session.made(session.fs.symlink(session.creator(), parent, name, bytes)), call);
     });
   }
 

@@ -42,7 +42,7 @@ function create(session: Session, place: Place, wanted: Wanted): OpenFile | Nega
   const { parent, name } = place;
   const { flags, mode } = wanted;
   if ((flags & O_CREAT) === 0 || name === undefined) return -ENOENT;
-  const made = session.fs.create(session.context(), parent, name, S_IFREG | mode, flags);
+  const made = session.fs.create(session.creator(), parent, name, S_IFREG | mode, flags);
   // The count of the name that was made goes with the open.
   if (typeof made === 'number') return made;
   return opened(session, made.attr, { open: made.open, isCounted: true }, wanted);

@@ -47,9 +47,12 @@ export class Session {
   /** The context of a new request: calls have the rights of root, as who has HOME has all of it. */
   context(): RequestContext {
     this.#unique++;
-    const { uid, gid } = this.#owner;
-    const umask = this.#umask;
-    return { uid, gid, pid: process.pid, umask, unique: this.#unique, resent: false };
+    return { uid: 0, gid: 0, pid: process.pid, umask: 0, unique: this.#unique, resent: false };
+  }
+
+  /** The context of a request that makes something, which belongs to the owner. */
+  creator(): RequestContext {
+    return { ...this.context(), ...this.#owner, umask: this.#umask };
   }
 
   get isOpen(): boolean {

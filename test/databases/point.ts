@@ -174,7 +174,8 @@ async function checkMounted(look: Look): Promise<string[]> {
         await program.end();
       }
     });
-    if (look.point.loss === 'nothing') await volume.commit();
+    // What goes on with the disks must not meet a process that is still ending.
+    if (look.point.loss === 'nothing') await volume.unmount();
     return problems;
   } finally {
     await volume.dispose();
@@ -203,6 +204,6 @@ async function checkAll(
 
 /** LevelDB says why only in the cause. */
 function wordsOf(error: unknown): string {
-  const { cause } = error as { cause?: unknown };
-  return cause === undefined ? String(error) : `${String(error)}: ${String(cause)}`;
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
 }

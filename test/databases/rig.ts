@@ -59,7 +59,7 @@ export async function record(plan: Plan, dice: Dice, folder: string): Promise<Re
     for (const { name } of plan.loads) {
       const place = join(volume.mountPoint, name);
       mkdirSync(place);
-      if (plan.marked.includes(name)) setXattr(place, 'user.dfs.mode', 'strong');
+      if (plan.marked.includes(name)) await setXattr(place, 'user.dfs.mode', 'strong');
       programs.push(new NodeProgram('database-load-main.js', [name, place, devices.markPath]));
     }
     for (const program of programs) await program.next();

@@ -55,7 +55,8 @@ function held(): Record<string, number> {
 /** What is held before and after many opens: the least within a second, as some end later. */
 async function leaks(storeThread: boolean): Promise<object> {
   const use = async (index: number): Promise<void> => {
-    const volume = await openVolume(home, { storeThread, commitAtEnd: index % 5 === 0 });
+    const commitAtEnd = index % 10 === 0;
+    const volume = await openVolume(home, { storeThread, commitAtEnd });
     await volume.writeFile(`/file ${index}`, 'x');
     await volume.open('/file 0');
     await volume.close();
