@@ -3,6 +3,9 @@ import { MIB } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
 import type { CommittedMeta, EpochRecordHeader, Head } from '../meta/mod.ts';
 
+/** So many epochs are taken over at once, or those that came in so long: they change the same pages. */
+const EPOCHS = 16;
+const WAIT_MS = 30;
 /** By how much the committed database may be behind, if its device takes nothing. */
 const EPOCHS_MAX = 64;
 const BYTES_MAX: number = MIB;
@@ -12,7 +15,7 @@ const RETRY_MS = 1000;
 const CHECKPOINT_BYTES: number = 16 * MIB;
 
 /**
- * Epochs that the disks have, on their way into the committed database: a turn later, so that who
+ * Epochs that the disks have, on their way into the committed database: a moment later, so that who
  * waits for the commit is answered first. A process that dies meanwhile finds them on the disks.
  *
  * Invariants:
@@ -47,6 +50,12 @@ export class EpochFeed {
     return this.#committed;
   }
 
+  /** The same for who can do with an older epoch, while the device takes nothing. */
+  get readable(): CommittedMeta {
+    this.#tryFlush();
+    return this.#committed;
+  }
+
   /** To be called before an epoch is published. NO_SPACE or IO (invariant 2). */
   makeRoom(): void {
     if (this.#waiting.length >= EPOCHS_MAX || this.#bytes >= BYTES_MAX) this.flush();
@@ -58,7 +67,8 @@ export class EpochFeed {
     this.#head = { epoch, incarnation, seq, recordId, cutTimeMs };
     this.#waiting.push({ header, body });
     this.#bytes += body.length;
-    if (this.#waiting.length === 1) setImmediate(() => this.#tryFlush());
+    if (this.#waiting.length === EPOCHS) setImmediate(() => this.#tryFlush());
+    this.#timer ??= setTimeout(() => this.#tryFlush(), WAIT_MS);
   }
 
   /** Takes all over that waits. */
@@ -68,6 +78,8 @@ export class EpochFeed {
     this.#unchecked += this.#bytes;
     this.#waiting = [];
     this.#bytes = 0;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     if (this.#unchecked < CHECKPOINT_BYTES) return;
     this.#unchecked = 0;
     this.#committed.checkpoint();
@@ -75,6 +87,7 @@ export class EpochFeed {
 
   #tryFlush(): void {
     clearTimeout(this.#timer);
+    this.#timer = undefined;
     if (this.#isClosed) return;
     try {
       this.flush();

@@ -301,7 +301,7 @@ export class Volume implements CommitBackend {
   /** Reads a chunk, verified, and writes parts of it into a cache file. */
   async fetch(order: FetchOrder): Promise<void> {
     const id = Buffer.from(order.chunk) as ChunkId;
-    const row = this.committed.chunk(id);
+    const row = this.#feed.readable.chunk(id) ?? this.committed.chunk(id);
     if (row === undefined) {
       throw new DfsError(
         'CORRUPT',
@@ -326,7 +326,7 @@ export class Volume implements CommitBackend {
     if (scheme !== INLINE_SCHEME) {
       return this.chunks.get({ id, scheme: parseScheme(scheme), chunkBytes: lengthBytes });
     }
-    const content = this.committed.inline.content(id);
+    const content = this.#feed.readable.inline.content(id);
     if (content !== undefined && hashChunk(content).equals(id)) return content;
     const state = 'its content in the committed metadata is damaged';
     throw new DfsError('CORRUPT', `Cannot read chunk ${id.toString('hex')}: ${state}`);
