@@ -7,6 +7,7 @@ import { inoOf } from './commit.ts';
 import { examples } from './examples.ts';
 import { formatBytes, formatCount } from './format.ts';
 import { type OutputOptions, printFacts } from './output.ts';
+import { withClock } from './progress.ts';
 import { findTarget } from './target.ts';
 
 /** dfsctl cache: what a volume keeps on its fast disk. */
@@ -36,8 +37,10 @@ async function drop(
     const state = `it is on the volume of ${asked.home}, not of ${home}`;
     throw new DfsError('BAD_ARGUMENT', `Cannot drop ${path} from the cache: ${state}`);
   }
-  const report = await withDaemon(asked.home, (client) =>
-    client.post<CacheDropReport>(`/cache/drop?ino=${asked.ino}`),
+  const report = await withClock('Dropping what is committed', () =>
+    withDaemon(asked.home, (client) =>
+      client.post<CacheDropReport>(`/cache/drop?ino=${asked.ino}`),
+    ),
   );
   printFacts(options, report, () => [reportLine(report)]);
 }

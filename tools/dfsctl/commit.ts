@@ -81,7 +81,9 @@ function isOurs(home: string): boolean {
 
 async function receiptOf({ home, path, ino }: Asked): Promise<Partial<Receipt>> {
   if (isOurs(home)) {
-    return withDaemon(home, (client) => client.get<Receipt>(`/receipt?ino=${ino}`));
+    return withClock(`Looking at ${path}`, () =>
+      withDaemon(home, (client) => client.get<Receipt>(`/receipt?ino=${ino}`)),
+    );
   }
   const [state = '', epoch] = (getXattr(path, COMMIT_XATTR) ?? '').split('@');
   return {
