@@ -44,6 +44,9 @@ export async function openDiskThread(options: BucketDiskOptions): Promise<PieceD
 class DiskThread implements PieceDisk {
   readonly #worker: Worker;
   readonly #rpc: Rpc;
+  readonly #diskId: number;
+  #closing: Promise<void> | undefined;
+  #isClosed = false;
 
   constructor({ folder, volumeTag, diskId, readOnly = false }: BucketDiskOptions) {
     const workerData: DiskThreadData = { folder, volumeTag, diskId, readOnly };
@@ -51,7 +54,9 @@ class DiskThread implements PieceDisk {
     const program = new URL('./disk-thread-main.js', import.meta.url);
     this.#worker = new Worker(program, { workerData, resourceLimits });
     this.#rpc = new Rpc(this.#worker, {});
+    this.#diskId = diskId;
     const died = (): void => {
+      if (this.#isClosed) return;
       this.#rpc.close(new DfsError('UNAVAILABLE', `Cannot use disk ${diskId}: its thread ended`));
     };
     this.#worker.on('error', died);
@@ -110,8 +115,15 @@ class DiskThread implements PieceDisk {
     return this.#ask('remove', chunkId, pieceIndex);
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     await this.#rpc.call('close', undefined);
+    this.#rpc.close(new DfsError('CLOSED', `Cannot use disk ${this.#diskId}: it is closed`));
+    this.#isClosed = true;
     await this.#worker.terminate();
   }
 

@@ -1,7 +1,8 @@
+import { readFile } from 'node:fs/promises';
 import { MessageChannel } from 'node:worker_threads';
 import { expect, onTestFinished, test } from 'vitest';
 import { DfsError, InvariantError } from '../base/errors.ts';
-import { packError, Rpc, unpackError } from './rpc.ts';
+import { Moved, packError, Rpc, unpackError } from './rpc.ts';
 
 function pair(
   here: ConstructorParameters<typeof Rpc>[1],
@@ -39,6 +40,14 @@ test('bytes arrive as bytes', async () => {
   expect(await here.call('last', Buffer.from([1, 2, 3]))).toEqual(new Uint8Array([2, 3]));
 });
 
+test('memory is moved where the caller or the answer says so', async () => {
+  const answered = new Uint8Array([4, 5]);
+  const [here] = pair({}, { swap: () => new Moved(answered, [answered.buffer]) });
+  const sent = new Uint8Array([1, 2, 3]);
+  expect(await here.call('swap', sent, [sent.buffer])).toEqual(new Uint8Array([4, 5]));
+  expect([sent.length, answered.length]).toEqual([0, 0]);
+});
+
 test('an error arrives with its code and details; others are IO', async () => {
   const [here] = pair(
     {},
@@ -47,6 +56,7 @@ test('an error arrives with its code and details; others are IO', async () => {
         throw new DfsError('NO_SPACE', 'Cannot write: full', { details: { disk: 3 } });
       },
       broken: () => Promise.reject(new TypeError('x is not a function')),
+      failing: () => readFile('/dev/null/none'),
     },
   );
   await expect(here.call('full', 0)).rejects.toMatchObject({
@@ -55,6 +65,8 @@ test('an error arrives with its code and details; others are IO', async () => {
     details: { disk: 3 },
   });
   await expect(here.call('broken', 0)).rejects.toMatchObject({ code: 'IO' });
+  const said = "ENOTDIR: not a directory, open '/dev/null/none'";
+  await expect(here.call('failing', 0)).rejects.toMatchObject({ code: 'IO', message: said });
 });
 
 test('a broken invariant stays one on the other side', async () => {

@@ -110,8 +110,10 @@ export function packError(error: unknown): PackedError & { code: ErrorCode } {
   if (error instanceof DfsError) {
     return { code: error.code, message: error.message, details: error.details };
   }
-  const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return { code: 'IO', message, details: {} };
+  if (!(error instanceof Error)) return { code: 'IO', message: String(error), details: {} };
+  // What the system or SQLite says is for people; where a mistake of ours was made, for us.
+  const isSaid = 'code' in error && typeof error.code === 'string';
+  return { code: 'IO', message: isSaid ? error.message : (error.stack ?? ''), details: {} };
 }
 
 /** What {@link packError} packed. */

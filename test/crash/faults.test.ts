@@ -82,8 +82,8 @@ function mayFail({ place, fault }: Case, error: string): boolean {
   const isOfDisks = place === 'disk' || place === 'disks';
   if (fault === 'slow' || fault === 'lie' || fault === 'hang' || fault === 'flip') return false;
   // What is not in the cache can only come from disks.
-  if (isOfDisks) return place === 'disks' && fault === 'read' && / EIO$/.test(error);
-  return fault === 'full' ? / (ENOSPC|EIO)$/.test(error) : / EIO$/.test(error);
+  if (isOfDisks) return place === 'disks' && fault === 'read' && error.endsWith(' EIO');
+  return fault === 'full' ? / (ENOSPC|EIO)$/.test(error) : error.endsWith(' EIO');
 }
 
 interface Report {

@@ -13,6 +13,8 @@ export type CutPolicy = 'lose' | 'keep' | 'prefix' | 'subset' | 'torn' | 'any';
 export type NameModel = 'strict' | 'ext4';
 
 const POLICIES = ['lose', 'keep', 'prefix', 'subset', 'torn'] as const;
+/** So many operations before the cut may be under way. */
+const UNDER_WAY = 16;
 const ODDS = [0.1, 0.5, 0.9];
 
 /** The dice of one power cut on one device: the same seed answers the same questions the same. */
@@ -23,6 +25,7 @@ export class Cut {
   /** For 'prefix': what came after it is lost. */
   readonly #upTo: number;
   readonly #unitBytes: number;
+  readonly #at: number;
 
   /** `from` is about when the oldest operation was that may still be lost. */
   constructor(options: {
@@ -33,6 +36,7 @@ export class Cut {
     at: number;
   }) {
     const { seed, device, policy, from, at } = options;
+    this.#at = at;
     this.#seed = mix(
       seed,
       Buffer.from(device).reduce((sum, byte) => (sum * 31 + byte) | 0, 7),
@@ -68,8 +72,9 @@ export class Cut {
   keepsSector(sequence: number, page: number, sector: number): boolean {
     if (this.policy !== 'torn') return this.keeps(sequence);
     const dice = mix(this.#seed, sequence);
-    // A third of the writes are torn, the others there or not.
-    if (fraction(mix(dice, 5)) < 2 / 3) return this.keeps(sequence);
+    // What is under way as the power goes is mostly torn, of the rest a third.
+    const isUnderWay = sequence > this.#at - UNDER_WAY;
+    if (fraction(mix(dice, 5)) >= (isUnderWay ? 0.9 : 1 / 3)) return this.keeps(sequence);
     return fraction(mix(mix(dice, page), this.isTorn ? sector + 1 : 0)) < 0.5;
   }
 
