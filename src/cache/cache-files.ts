@@ -20,6 +20,7 @@ import { Descriptors } from './descriptors.ts';
 import { Evictor } from './evictor.ts';
 import { CacheLayout } from './layout.ts';
 import { Loans } from './loans.ts';
+import { Removals } from './removals.ts';
 import { Scanner } from './scanner.ts';
 import { Shrinker } from './shrinker.ts';
 import { Unsynced } from './unsynced.ts';
@@ -43,6 +44,7 @@ export class CacheFiles {
   readonly #scanner: Scanner;
   readonly loans: Loans;
   readonly unsynced: Unsynced = new Unsynced();
+  readonly removals: Removals;
   readonly #meta: LiveMeta;
   readonly #files = new Map<Ino, CachedFile>();
   /** Files whose size or times in memory are newer than the row. */
@@ -59,6 +61,7 @@ export class CacheFiles {
   constructor(options: { folder: string; meta: LiveMeta; limitBytes: number; timed?: Timed }) {
     const { folder, meta, limitBytes, timed = untimed } = options;
     this.#meta = meta;
+    this.removals = new Removals(() => meta.wal.syncAll());
     this.layout = new CacheLayout(folder);
     this.loans = new Loans(this.layout, this.descriptors);
     this.#scanner = new Scanner({ descriptors: this.descriptors, timed });
@@ -248,12 +251,18 @@ export class CacheFiles {
     }
   }
 
-  /** As {@link setAside} of an inode that is gone: nobody uses the name again, so nobody waits. */
+  /** As {@link setAside} of an inode that is gone; nobody uses the name again. */
   discard(file: CachedFile): void {
-    if (!this.#isNoLongerThere(file)) this.removePath(this.path(file));
+    const [path, { frozen }] = [this.path(file), file];
+    this.descriptors.forget(path);
+    if (frozen !== undefined && frozen.path === path && !frozen.uncaptured.isEmpty) {
+      frozen.path = frozen.wholePath;
+      if (existsSync(path)) linkSync(path, frozen.path);
+    } else if (file.present.isEmpty && file.inode.sizeBytes === 0) return;
+    this.removals.add(path);
   }
 
-  /** Whether there is nothing to remove, or a running commit needs it and has it elsewhere now. */
+  /** Whether nothing is to be removed, or a running commit needs it and has it elsewhere now. */
   #isNoLongerThere(file: CachedFile): boolean {
     const path = this.path(file);
     this.descriptors.forget(path);
@@ -384,6 +393,7 @@ export class CacheFiles {
   }
 
   close(): void {
+    this.removals.close();
     this.evictor.close();
     this.descriptors.close();
   }

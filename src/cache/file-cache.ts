@@ -1,4 +1,4 @@
-import { ftruncateSync, unlink, writeSync } from 'node:fs';
+import { ftruncateSync, writeSync } from 'node:fs';
 import { blockCeil, blockFloor } from '../base/blocks.ts';
 import { Cancels } from '../base/cancels.ts';
 import { timestamp } from '../base/clock.ts';
@@ -281,7 +281,7 @@ export class FileCache implements CutSource {
     const file = this.#files.known(ino);
     if (file === undefined) {
       this.#files.remove(ino);
-      unlink(this.#files.layout.file(ino), () => undefined);
+      this.#files.removals.add(this.#files.layout.file(ino));
       return;
     }
     file.deleted = true;

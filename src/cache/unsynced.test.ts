@@ -63,3 +63,14 @@ test('a sync that failed leaves the file unsynced', async () => {
   await expect(unsynced.sync(INO, path, () => Promise.reject(new Error('EIO')))).rejects.toThrow();
   expect(unsynced.has(INO)).toBe(true);
 });
+
+test('a second sync does not return before what the first one waits for', async () => {
+  const { unsynced, path } = begun();
+  unsynced.changed(INO);
+  let end = (): void => undefined;
+  const first = unsynced.sync(INO, path, () => new Promise((resolve) => (end = resolve)));
+  expect(unsynced.has(INO)).toBe(true);
+  end();
+  await first;
+  expect(unsynced.has(INO)).toBe(false);
+});

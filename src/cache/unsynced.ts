@@ -10,6 +10,8 @@ export class Unsynced {
   #changed = new Set<Ino>();
   /** What was changed before a cut that is being committed; nobody needs it once the disks do. */
   #frozen = new Set<Ino>();
+  /** How many syncs of a file are under way. */
+  readonly #syncing = new Map<Ino, number>();
   /** Files whose names the device has, or will have when the promise resolves. */
   readonly #named = new Map<Ino, Promise<void>>();
 
@@ -24,8 +26,9 @@ export class Unsynced {
     this.#named.delete(ino);
   }
 
+  /** Whether a sync of `ino` has to wait for something; for another sync of it, too. */
   has(ino: Ino): boolean {
-    return this.#changed.has(ino) || this.#frozen.has(ino);
+    return this.#changed.has(ino) || this.#frozen.has(ino) || this.#syncing.has(ino);
   }
 
   /** The inode is gone. */
@@ -53,11 +56,16 @@ export class Unsynced {
   async sync(ino: Ino, path: string, syncBytes: () => Promise<void>): Promise<void> {
     const wasFrozen = this.#frozen.delete(ino);
     const wasChanged = this.#changed.delete(ino);
+    this.#syncing.set(ino, (this.#syncing.get(ino) ?? 0) + 1);
     try {
       await Promise.all([syncBytes(), this.#syncName(ino, path)]);
     } catch (error) {
       if (wasFrozen || wasChanged) this.#changed.add(ino);
       throw error;
+    } finally {
+      const left = (this.#syncing.get(ino) ?? 1) - 1;
+      if (left > 0) this.#syncing.set(ino, left);
+      else this.#syncing.delete(ino);
     }
   }
 

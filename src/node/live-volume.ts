@@ -199,8 +199,9 @@ export class LiveVolume {
       await this.committer.close({ commit: options.commit && !this.readOnly });
     } finally {
       this.isClosed = true;
-      this.cache.close();
+      // Before cache files of what is gone are removed.
       await this.meta.wal.syncAll();
+      this.cache.close();
       await this.meta.close();
       await this.store.close();
       this.#cpuWait.close();

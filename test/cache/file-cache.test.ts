@@ -310,9 +310,10 @@ describe('a new process', () => {
 
   test('without trust in clean blocks, only dirty files keep their cache file', async () => {
     const rig = rigOf({ limitBytes: 64 * MIB });
-    const [clean, dirty] = [rig.file().ino, rig.file().ino];
+    const clean = rig.file().ino;
     await rig.write(clean, 0, bytesOf(1, BLOCK));
     await rig.commit();
+    const dirty = rig.file().ino;
     await rig.write(dirty, 0, bytesOf(2, BLOCK));
     await rig.crash({ keepClean: false });
     expect(existsSync(cacheFile(rig, clean))).toBe(false);
