@@ -164,6 +164,12 @@ def carry_out(op):
 
 def main():
     os.umask(0)
+    # Whoever stands in a mount is still there when it is gone, and not in the folder below.
+    os.chdir(sys.argv[1])
+    if not os.path.ismount("."):
+        print(json.dumps({"failed": "there is no mount"}), flush=True)
+        return
+    print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
         op = json.loads(line)
         try:

@@ -17,25 +17,28 @@ interface Named {
   path: string | null;
 }
 
+/** The program works in the mount. */
+const ROOT = '.';
+
 /** Carries operations out on a mount, in a process of its own. */
 export class MountExecutor implements Executor {
   readonly #program: Program;
-  readonly #mountPoint: string;
   readonly #model: Model;
   readonly #commit: () => Promise<unknown>;
   /** The program does one thing after the other. */
-  #last: Promise<unknown> = Promise.resolve();
+  #last: Promise<unknown>;
 
   constructor(options: { mountPoint: string; model: Model; commit: () => Promise<unknown> }) {
-    this.#mountPoint = options.mountPoint;
     this.#model = options.model;
     this.#commit = options.commit;
-    this.#program = new Program('executor.py', []);
+    this.#program = new Program('executor.py', [options.mountPoint]);
+    this.#last = this.#program.next();
+    this.#last.catch(() => undefined);
   }
 
   /** Paths of all inodes that have one. */
   #paths(): Map<Id, string> {
-    const paths = new Map<Id, string>([[ROOT_ID, this.#mountPoint]]);
+    const paths = new Map<Id, string>([[ROOT_ID, ROOT]]);
     for (const [id, path] of paths) {
       for (const [name, child] of this.#model.node(id).entries) {
         if (!paths.has(child)) paths.set(child, join(path, name));
@@ -76,7 +79,7 @@ export class MountExecutor implements Executor {
     const paths = this.#model.pathsAfter(operation);
     return touched.map((id) => {
       const path = paths.get(id);
-      return { id, path: path === undefined ? null : this.#mountPoint + path };
+      return { id, path: path === undefined ? null : ROOT + path };
     });
   }
 
