@@ -14,8 +14,6 @@ export class EpochBuilder {
   #chunks = new Map<string, { chunk: ChunkId; lengthBytes: number }>();
   #inline = new Map<string, { chunk: ChunkId; content: Buffer }>();
   #files = new Map<Ino, ExtentRange[]>();
-  /** Inline chunks that nobody names go with this epoch. */
-  sweep = false;
 
   /** `livePath` is the database with the journal; `scheme` that of the chunks this epoch stores. */
   constructor(livePath: string, scheme: string) {
@@ -71,7 +69,6 @@ export class EpochBuilder {
       encodeOp(out, { kind: 'inline', chunk, content });
     }
     for (const [ino, ranges] of this.#files) encodeOp(out, { kind: 'extents', ino, ranges });
-    if (this.sweep) encodeOp(out, { kind: 'sweep' });
     return out.finish();
   }
 
@@ -79,7 +76,6 @@ export class EpochBuilder {
     this.#chunks = new Map();
     this.#inline = new Map();
     this.#files = new Map();
-    this.sweep = false;
   }
 
   /**

@@ -56,6 +56,11 @@ export class EpochFeed {
     return this.#committed;
   }
 
+  /** Content that the committed database keeps, without what waits. */
+  get inlineBytes(): number {
+    return this.#committed.inline.bytes;
+  }
+
   /** To be called before an epoch is published. NO_SPACE or IO (invariant 2). */
   makeRoom(): void {
     if (this.#waiting.length >= EPOCHS_MAX || this.#bytes >= BYTES_MAX) this.flush();

@@ -78,8 +78,6 @@ export class Volume implements CommitBackend {
   readonly #leftovers: Leftovers;
   readonly #log: Log;
   #incarnation = 0;
-  /** Content that is inline, more or less: what became superfluous may be counted. */
-  #inlineBytes = 0;
 
   private constructor(parts: {
     options: VolumeOptions;
@@ -94,7 +92,6 @@ export class Volume implements CommitBackend {
     this.disks = disks;
     this.#feed = feed;
     this.#log = options.log;
-    this.#inlineBytes = feed.committed.inline.totals().bytes;
     this.chunks = chunks;
     this.#logs = logs;
     this.#scheme = parseScheme(map.scheme);
@@ -235,8 +232,7 @@ export class Volume implements CommitBackend {
       this.#epoch.addExtent(segment, id);
     }
     await this.#publish(small, this.#epoch.bodyOf(ops), Promise.resolve([]));
-    this.#inlineBytes += content.length;
-    return { ids, inlineBytes: this.#inlineBytes };
+    return { ids, inlineBytes: this.#feed.inlineBytes };
   }
 
   /** Writes and syncs the record, while what says which disks are `lost` goes on. */
@@ -271,9 +267,7 @@ export class Volume implements CommitBackend {
   /** Puts inline chunks into buckets, as far as it can: this epoch will say that they are there. */
   async #moveInline(): Promise<void> {
     const { inline } = this.committed;
-    const { chunks, bytes } = inline.totals();
-    this.#inlineBytes = bytes;
-    if (chunks === 0) return;
+    if (inline.bytes === 0) return;
     const scheme = this.#scheme;
     const oldest = inline.oldest(MOVED_BYTES_MAX);
     try {
@@ -285,7 +279,6 @@ export class Volume implements CommitBackend {
       return;
     }
     for (const { id, content } of oldest) this.#epoch.addChunk(id, content.length);
-    this.#epoch.sweep = true;
   }
 
   /** Copies SQLite's log of the live metadata into its file; resolves to the pages in the log. */

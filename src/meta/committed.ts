@@ -56,7 +56,10 @@ export class CommittedMeta {
     this.db = openDatabase(path);
     this.db.exec(COMMITTED_SCHEMA);
     this.state = new MetaState(this.db, {
-      onRef: (chunk, delta) => this.#sql.addRef.run(delta, chunk),
+      onRef: (chunk, delta) => {
+        this.#sql.addRef.run(delta, chunk);
+        if (delta < 0) this.inline.lostReference(chunk);
+      },
       isBuffered: true,
     });
     this.inline = new InlineChunks(this.db);
@@ -88,6 +91,7 @@ export class CommittedMeta {
     const applyEach = (): void => {
       for (const { header, body } of epochs) {
         for (const op of operationsOf(body, header.epoch)) this.#applyOne(op);
+        this.inline.endEpoch();
       }
       this.state.settle();
       const newest = epochs.at(-1)?.header;
@@ -99,6 +103,7 @@ export class CommittedMeta {
       this.db.transaction(applyEach).immediate();
     } catch (error) {
       this.state.lost();
+      this.inline.recount();
       throw sqliteError(error, this.#path);
     }
   }
@@ -115,8 +120,6 @@ export class CommittedMeta {
         if (changes > 0) this.inline.put(op.chunk, op.content);
         return;
       }
-      case 'sweep':
-        return this.inline.sweep();
       default:
         return this.state.apply(op);
     }

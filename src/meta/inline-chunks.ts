@@ -1,34 +1,65 @@
 import type Database from 'better-sqlite3';
-import type { ChunkId } from '../base/ids.ts';
+import { type ChunkId, chunkKey } from '../base/ids.ts';
 
 /** Scheme of a chunk whose content is kept with the metadata, until it is stored in pieces. */
 export const INLINE_SCHEME = 'inline';
 
 /**
  * Small chunks whose content came in an epoch record and stays with the committed metadata until it
- * goes into buckets, or until nobody names it any more. Whoever changes them holds a transaction.
+ * goes into buckets, or until an epoch ends in which no extent names it. Whoever changes them holds
+ * a transaction.
  */
 export class InlineChunks {
   readonly #sql: ReturnType<typeof prepare>;
+  /** What may have lost its last reference in the epoch that is being applied. */
+  readonly #candidates = new Map<string, ChunkId>();
+  #bytes = 0;
 
   constructor(db: Database.Database) {
     this.#sql = prepare(db);
+    this.recount();
+  }
+
+  /** What their content takes. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** A transaction was rolled back, or begins after one that was. */
+  recount(): void {
+    this.#candidates.clear();
+    this.#bytes = this.totals().bytes;
   }
 
   /** Keeps the content of a chunk that was not known before. */
   put(id: ChunkId, content: Buffer): void {
     this.#sql.put.run(id, content);
+    this.#bytes += content.length;
+    this.#candidates.set(chunkKey(id), id);
+  }
+
+  /** A reference to a chunk went. */
+  lostReference(id: ChunkId): void {
+    this.#candidates.set(chunkKey(id), id);
   }
 
   /** The chunk is stored in pieces now: if it was inline, it no longer is. */
   moved(id: ChunkId, scheme: string): void {
-    if (this.#sql.move.run(scheme, id).changes > 0) this.#sql.drop.run(id);
+    if (this.#sql.move.run(scheme, id).changes > 0) this.#drop(id);
   }
 
-  /** Forgets those that no extent names. */
-  sweep(): void {
-    this.#sql.sweepChunks.run();
-    this.#sql.sweepContent.run();
+  /** An epoch ends: those that no extent names are forgotten. */
+  endEpoch(): void {
+    for (const id of this.#candidates.values()) {
+      if (this.#sql.forget.run(id).changes > 0) this.#drop(id);
+    }
+    this.#candidates.clear();
+  }
+
+  #drop(id: ChunkId): void {
+    const [length] = (this.#sql.length.get(id) as [number] | undefined) ?? [0];
+    this.#sql.drop.run(id);
+    this.#bytes -= length;
   }
 
   /** The content of an inline chunk; undefined when it is none. */
@@ -42,7 +73,7 @@ export class InlineChunks {
     return { chunks, bytes };
   }
 
-  /** The oldest that some extent names, one at least, of up to `bytesMax` together. */
+  /** The oldest, one at least, of up to `bytesMax` together. */
   oldest(bytesMax: number): { id: ChunkId; content: Buffer }[] {
     const found: { id: ChunkId; content: Buffer }[] = [];
     let bytes = 0;
@@ -59,21 +90,13 @@ function prepare(db: Database.Database) {
   return {
     put: db.prepare('insert into inline (chunk, content) values (?, ?)'),
     move: db.prepare(`update chunk set scheme = ? where id = ? and scheme = '${INLINE_SCHEME}'`),
+    forget: db.prepare(
+      `delete from chunk where id = ? and refs = 0 and scheme = '${INLINE_SCHEME}'`,
+    ),
     drop: db.prepare('delete from inline where chunk = ?'),
-    sweepChunks: db.prepare(
-      `delete from chunk where refs = 0 and scheme = '${INLINE_SCHEME}'
-       and id in (select chunk from inline)`,
-    ),
-    sweepContent: db.prepare(
-      'delete from inline where not exists (select 1 from chunk where id = inline.chunk)',
-    ),
+    length: db.prepare('select length(content) from inline where chunk = ?').raw(),
     content: db.prepare('select content from inline where chunk = ?').raw(),
     totals: db.prepare('select count(*), coalesce(sum(length(content)), 0) from inline').raw(),
-    oldest: db
-      .prepare(
-        `select i.chunk, i.content from inline i join chunk c on c.id = i.chunk
-         where c.refs > 0 order by i.rowid`,
-      )
-      .raw(),
+    oldest: db.prepare('select chunk, content from inline order by rowid').raw(),
   };
 }

@@ -22,7 +22,6 @@ const TAGS = {
   punch: 15,
   clone: 16,
   inline: 17,
-  sweep: 18,
 } as const satisfies Record<MetaOp['kind'], number>;
 
 const PATCH_MODE = 1;
@@ -117,8 +116,6 @@ export function encodeOp(out: ByteWriter, op: MetaOp): void {
       return;
     case 'inline':
       out.raw(op.chunk).bytes(op.content);
-      return;
-    case 'sweep':
       return;
     case 'extents':
       out.u53(op.ino);
@@ -274,8 +271,6 @@ function decodeContentOp(tag: number, from: ByteReader): MetaOp {
       return { kind: 'chunk', chunk: chunkId(from), lengthBytes: from.u32(), scheme: from.text() };
     case TAGS.inline:
       return { kind: 'inline', chunk: chunkId(from), content: from.bytes() };
-    case TAGS.sweep:
-      return { kind: 'sweep' };
     case TAGS.extents:
       return { kind: 'extents', ino: ino(from), ranges: ranges(from) };
     default:

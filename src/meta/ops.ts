@@ -78,8 +78,6 @@ export type MetaOp =
   | { kind: 'chunk'; chunk: ChunkId; lengthBytes: number; scheme: string }
   /** A small chunk whose content is kept with the metadata. */
   | { kind: 'inline'; chunk: ChunkId; content: Buffer }
-  /** Inline chunks that no extent names go. */
-  | { kind: 'sweep' }
   | { kind: 'extents'; ino: Ino; ranges: ExtentRange[] };
 
 /**

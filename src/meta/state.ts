@@ -212,7 +212,6 @@ export class MetaState {
         return this.extents.replace(op.ino, op.ranges);
       case 'chunk':
       case 'inline':
-      case 'sweep':
         return; // Chunks are the committed database's business.
     }
   }

@@ -81,7 +81,7 @@ export class TreeModel {
     if (op.kind === 'unlink' || op.kind === 'rmdir') return this.#remove(op);
     if (op.kind === 'rename') return this.#rename(op);
     if (op.kind === 'tmpfile') return this.#tmpfile(op);
-    if (op.kind === 'chunk' || op.kind === 'inline' || op.kind === 'sweep') return;
+    if (op.kind === 'chunk' || op.kind === 'inline') return;
     if (node === undefined || op.kind === 'extents') return;
     if (op.kind === 'punch' || op.kind === 'clone') return written(node, op);
     if (op.kind === 'reap') this.nodes.delete(op.ino);
