@@ -3,6 +3,7 @@ import {
   type Done,
   type Id,
   type Operation,
+  type Outcome,
   ROOT_ID,
   type Times,
   xattrValue,
@@ -104,7 +105,7 @@ export class Model {
   add(done: Done): void {
     const { operation, outcome } = done;
     this.#begin();
-    const content = this.#apply(operation, this.next, outcome.lengthBytes);
+    const content = this.#apply(operation, this.next, outcome);
     for (const [id, times] of outcome.times) {
       const node = this.#nodes.get(id);
       if (node !== undefined) this.#nodes.set(id, { ...node, ...times });
@@ -156,7 +157,7 @@ export class Model {
   }
 
   /** Makes the change; the file whose bytes it changes. */
-  #apply(operation: Operation, number: number, copied: number | undefined): Id | undefined {
+  #apply(operation: Operation, number: number, outcome: Outcome | undefined): Id | undefined {
     switch (operation.kind) {
       case 'create':
       case 'fifo':
@@ -205,7 +206,7 @@ export class Model {
       case 'zero':
       case 'grow':
       case 'clone':
-        return this.#change(operation, number, copied);
+        return this.#change(operation, number, outcome);
       default:
         return undefined;
     }
@@ -256,7 +257,7 @@ export class Model {
   #change(
     operation: Operation & { kind: 'write' | 'truncate' | 'punch' | 'zero' | 'grow' | 'clone' },
     number: number,
-    copied: number | undefined,
+    outcome: Outcome | undefined,
   ): Id {
     const { id } = operation;
     const { content } = this.node(id);
@@ -281,8 +282,11 @@ export class Model {
       }
       case 'clone': {
         const { source, sourceOffset } = operation;
-        const bytes = this.node(source).content.slice(sourceOffset, copied ?? lengthBytes);
-        this.#set(id, { content: content.write(offset, bytes) });
+        const copied = outcome?.lengthBytes ?? lengthBytes;
+        const bytes = this.node(source).content.slice(sourceOffset, copied);
+        const after = content.write(offset, bytes);
+        if (outcome?.isShared === true) this.#set(id, { content: after });
+        else this.#setContent(id, after);
         break;
       }
     }

@@ -71,6 +71,8 @@ export interface Outcome {
   times: [Id, Times][];
   /** Bytes a clone has copied. */
   lengthBytes?: number;
+  /** Whether it shares chunks, which is a change of metadata; else it wrote the bytes. */
+  isShared?: boolean;
 }
 
 /** An operation that was carried out, as a record keeps it. */

@@ -24,6 +24,8 @@ const ZERO_RANGE = 16;
 /** More lookups than the kernel can have counted. */
 const ALL_LOOKUPS = 1e9;
 
+type Copied = Pick<Outcome, 'lengthBytes' | 'isShared'>;
+
 /** Carries operations out on a volume of this process, as the driver would ask it to. */
 export class VfsExecutor implements Executor {
   readonly #volume: LiveVolume;
@@ -50,17 +52,17 @@ export class VfsExecutor implements Executor {
   }
 
   async run(operation: Operation, number: number, touched: readonly Id[]): Promise<Outcome> {
-    const lengthBytes = await this.#do(operation, number);
+    const copied = await this.#do(operation, number);
     const times = touched
       .filter((id) => this.#inos.has(id))
       .map((id): Outcome['times'][number] => {
         const attr = valueOf(operation, this.#fs.getattr(this.#ino(id)) as Attr | number);
         return [id, { mtime: timeOf(attr, 'mtime'), ctime: timeOf(attr, 'ctime') }];
       });
-    return lengthBytes === undefined ? { times } : { times, lengthBytes };
+    return { times, ...copied };
   }
 
-  async #do(operation: Operation, number: number): Promise<number | undefined> {
+  async #do(operation: Operation, number: number): Promise<Copied | undefined> {
     const fs = this.#fs;
     const by = this.#by();
     switch (operation.kind) {
@@ -225,16 +227,19 @@ export class VfsExecutor implements Executor {
   }
 
   /** Shares what can be shared; what cannot is copied by bytes, as the kernel does it. */
-  async #clone(operation: Operation & { kind: 'clone' }): Promise<number> {
+  async #clone(operation: Operation & { kind: 'clone' }): Promise<Copied> {
     const { source, sourceOffset, id, offset, lengthBytes } = operation;
     const [from, to] = [this.#ino(source), this.#ino(id)];
     const copy = { from, fromOffset: sourceOffset, to, toOffset: offset, lengthBytes };
     const shared = await this.#fs.copyRange(this.#by(), copy);
-    if (shared !== -EOPNOTSUPP) return checked(operation, shared);
+    if (shared !== -EOPNOTSUPP) {
+      return { lengthBytes: checked(operation, shared), isShared: true };
+    }
     const memory = Buffer.alloc(lengthBytes);
     const read = await this.#fs.read(from, sourceOffset, lengthBytes, memory, 0);
     const data = typeof read === 'number' ? memory.subarray(0, read) : read;
-    return checked(operation, await this.#fs.write(this.#by(), to, offset, data, false));
+    const written = await this.#fs.write(this.#by(), to, offset, data, false);
+    return { lengthBytes: checked(operation, written), isShared: false };
   }
 
   async sync(id: Id, how: SyncKind): Promise<void> {
