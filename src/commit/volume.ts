@@ -178,6 +178,11 @@ export class Volume implements CommitBackend {
     return this.#feed.committed;
   }
 
+  /** The same, somewhat older while its device takes nothing: for reports. */
+  get readable(): CommittedMeta {
+    return this.#feed.readable;
+  }
+
   /** Why a disk takes no metadata; undefined when it does. */
   logFailure(id: DiskId): string | undefined {
     return this.#logs.failure(id);

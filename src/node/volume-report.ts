@@ -49,10 +49,10 @@ export interface VolumeReport {
 
 /** Collects what is known of the committed side of a volume. */
 export async function volumeReport(volume: Volume): Promise<VolumeReport> {
-  const { map, committed } = volume;
+  const { map, readable } = volume;
   const scheme = parseScheme(map.scheme);
   const disks = await diskReports(volume);
-  const totals = committed.totals();
+  const totals = readable.totals();
   const asked = volume.disks.filter((_, at) => disks[at]?.state !== 'down');
   const freeBytes = placeableBytes(scheme, await freeByDisk(asked));
   const head = volume.head;

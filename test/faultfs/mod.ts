@@ -3,10 +3,8 @@
  * of a volume, fails as it is told, and can tell what a power cut at any operation of its past
  * would have left.
  */
-export type { CrashStateOptions, FaultFsOptions } from './client.ts';
+export type { CrashStateOptions } from './client.ts';
 export { FaultFs } from './client.ts';
-export type { CrashState } from './crash-state.ts';
 export type { CutPolicy, NameModel } from './cut.ts';
 export type { FaultKind, FaultOperation, FaultRule } from './faults.ts';
-export type { FlipOptions, Flipped } from './messages.ts';
-export type { DeviceCounts, LoggedOperation, Mark } from './operation-log.ts';
+export type { LoggedOperation, Mark } from './operation-log.ts';
