@@ -37,7 +37,8 @@ class Server implements Running {
     await server.start();
     await server.ask(`create table account (id int primary key, balance int);
       create table ledger (id int primary key, note text);
-      insert into account select id, ${OPENING_BALANCE} from generate_series(0, ${ACCOUNTS - 1}) id`);
+      insert into account
+        select id, ${OPENING_BALANCE} from generate_series(0, ${ACCOUNTS - 1}) id`);
     return new Server(processes, server);
   }
 

@@ -37,7 +37,7 @@ export interface Recording {
 
 /**
  * Runs all databases of a plan at the same time, on one volume whose HOME and disks are devices
- * that remember everything. The daemon is killed in the end; the devices are for the caller to stop.
+ * that remember everything. The daemon is killed in the end; the devices are the caller's to stop.
  */
 export async function record(plan: Plan, dice: Dice, folder: string): Promise<Recording> {
   const devices = await FaultFs.start({ devices: ['home', ...DISKS], folder });

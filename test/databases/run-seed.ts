@@ -48,7 +48,8 @@ export async function runSeed(run: SeedRun): Promise<SeedReport> {
     for (let index = 0; index < points; index++) {
       const point = choosePoint(dice, recording, mountedOneIn);
       for (const problem of await checkPoint(recording, plan, point, folder)) {
-        const text = `seed ${seed} point ${index} ${JSON.stringify({ ...plan, loads: undefined, ...point })}: ${problem}`;
+        const where = JSON.stringify({ ...plan, loads: undefined, ...point });
+        const text = `seed ${seed} point ${index} ${where}: ${problem}`;
         problems.push(text);
         run.onProblem?.(text);
       }
@@ -65,6 +66,7 @@ export async function runSeed(run: SeedRun): Promise<SeedReport> {
   const marked = plan.marked.length > 0 ? ` but ${plan.marked.join(' and ')}` : '';
   const use = `${plan.mode}${marked}, ${plan.scheme}, ${plan.kills} kills`;
   const what = `${use}, ${plan.loadMs} ms, ${to - from} operations`;
-  const summary = `${what}, ${counts.join(', ')}; ${points} points of ${msAPoint} ms, ${problems.length} problems`;
+  const end = `${points} points of ${msAPoint} ms, ${problems.length} problems`;
+  const summary = `${what}, ${counts.join(', ')}; ${end}`;
   return { points, problems, summary };
 }
