@@ -50,7 +50,7 @@ export class PointChooser {
         home: lost !== 'nothing',
         disk: lost === 'home and disk' ? dice.below(3) : undefined,
       },
-      goesOn: dice.below(2) === 0,
+      goesOn: dice.below(4) === 0,
     };
   }
 

@@ -251,7 +251,7 @@ export class Generator {
   #contentChange(
     kind: 'write' | 'truncate' | 'punch' | 'zero' | 'grow' | 'clone',
   ): Operation | undefined {
-    const file = this.#pick((node) => node.kind === 'file');
+    const file = this.#oftenRecent();
     if (file === undefined) return undefined;
     const { id } = file;
     const { sizeBytes } = file.content;
@@ -273,6 +273,17 @@ export class Generator {
       case 'clone':
         return this.#clone(file);
     }
+  }
+
+  /** Files that were just written are written again: a commit that began may not have read them. */
+  #oftenRecent(): ModelNode | undefined {
+    const recent = this.#model.changes
+      .slice(-10)
+      .flatMap(({ content }) =>
+        content === undefined ? [] : (this.#model.now.get(content) ?? []),
+      );
+    if (recent.length > 0 && this.#one(2)) return this.#dice.pick(recent);
+    return this.#pick((node) => node.kind === 'file');
   }
 
   #writeRange(sizeBytes: number): { offset: number; lengthBytes: number } {
