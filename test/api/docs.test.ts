@@ -50,4 +50,4 @@ test('the examples of docs/api.md compile, run, and print what they say', () => 
       expect(printed).toContain(said);
     }
   }
-});
+}, 400_000);
