@@ -63,6 +63,6 @@ export class Writes {
 }
 
 /** Goes on in the same turn when there is nothing to wait for. */
-function behind(result: Written, next: (count: number | NegativeErrno) => Written): Written {
-  return typeof result === 'number' ? next(result) : result.then(next);
+function behind(result: Written, goOn: (count: number | NegativeErrno) => Written): Written {
+  return typeof result === 'number' ? goOn(result) : result.then((count) => goOn(count));
 }

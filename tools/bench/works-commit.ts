@@ -17,8 +17,8 @@ const MESSAGES_SECONDS = 50e-6;
 /** Of the random writes of other works, so that they end before the commit beside them. */
 const BESIDE_SHARE = 0.6;
 
-function makeStrong(folder: string): void {
-  setXattr(folder, 'user.dfs.mode', 'strong');
+async function makeStrong(folder: string): Promise<void> {
+  await setXattr(folder, 'user.dfs.mode', 'strong');
 }
 
 const sqliteStrong: Work = {
@@ -39,7 +39,7 @@ const sqliteStrong: Work = {
     },
   ],
   async prepare(_bench, { side, folder }) {
-    if (side === 'dfs') makeStrong(folder);
+    if (side === 'dfs') await makeStrong(folder);
   },
   async run(bench, { folder }) {
     const args = ['sqlite', folder, 'wal', String(bench.sizes.transactions)];
@@ -61,7 +61,7 @@ const strongWrite: Work = {
   async prepare(bench, { side, folder }) {
     const size = String(bench.sizes.randomBytes);
     await bench.load('write', `${folder}/pages`, size, bench.seed(), '1');
-    if (side === 'dfs') makeStrong(folder);
+    if (side === 'dfs') await makeStrong(folder);
   },
   async run(bench, { folder }) {
     const args = [`${folder}/pages`, String(bench.sizes.syncCount), bench.seed(), '1'];
