@@ -26,4 +26,5 @@ test.skipIf(!canMount).each(['weak', 'strong', 'marked'] as const)(
     const { problems } = await runSeed({ seed, folder, mode, ...options });
     expect(problems).toEqual([]);
   },
+  400_000,
 );
