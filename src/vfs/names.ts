@@ -166,8 +166,7 @@ export class Names {
     const failed = this.#changes.run([op], context, 0);
     if (failed !== 0) return failed;
     if (from.type === FOLDER_TYPE || to?.type === FOLDER_TYPE) this.#modes.moved();
-    // fsync of the file makes its new name last, as people expect of ext4 and XFS.
-    this.#meta.wal.touched(from.ino);
+    if (to !== undefined) this.#meta.concern(to.ino);
     return 0;
   }
 

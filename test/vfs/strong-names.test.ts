@@ -28,3 +28,13 @@ test('strong mode: fsync waits for what a change of another name did to a file',
   await rig.fs.fsync(one, false);
   expect(rig.commits).toBe(4);
 });
+
+test('fsync of a file that another one took the name of makes that last', async () => {
+  const rig = new Rig({ mode: 'strong' });
+  const [one, other] = [rig.touch(ROOT_INO, 'a'), rig.touch(ROOT_INO, 'b')];
+  expect(attr(rig.fs.link(rig.by(), other, ROOT_INO, name('c'))).nlink).toBe(2);
+  await rig.fs.fsync(one, false);
+  rig.fs.rename(rig.by(), ROOT_INO, name('a'), ROOT_INO, name('b'), 0);
+  await rig.fs.fsync(other, false);
+  expect(rig.commits).toBe(2);
+});
