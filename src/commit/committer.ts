@@ -139,6 +139,8 @@ export class Committer {
   start(): void {
     this.#timer = setInterval(() => this.#tick(), CHECK_MS);
     this.#timer.unref();
+    // A fast writer writes hundreds of MiB before the first tick.
+    this.#pace();
   }
 
   get status(): CommitStatus {

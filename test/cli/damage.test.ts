@@ -89,7 +89,9 @@ function newer(layout: { versionAt: number; sealAt: number; sealBytes: number })
 
 function newerConfig(path: string): void {
   const text = readFileSync(path, 'utf8');
-  const json = text.slice(0, text.lastIndexOf('blake3 ')).replace('"version": 1', '"version": 2');
+  const json = text
+    .slice(0, text.lastIndexOf('blake3 '))
+    .replace(/"version": [0-9]+/, '"version": 99');
   writeFileSync(path, `${json}blake3 ${blake3(Buffer.from(json)).toString('hex')}\n`);
 }
 
