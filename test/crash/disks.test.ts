@@ -59,7 +59,7 @@ describe.skipIf(!canMount)('disks in trouble', () => {
     expect(files).toBeGreaterThan(10);
     const { health } = await on.call('GET', '/status');
     expect(health).toBe('failing');
-    await expect(on.commit()).rejects.toThrow('UNAVAILABLE');
+    await expect(on.commit()).rejects.toThrow('NO_SPACE');
     await run('fill.py', ['check', folder, String(files)]);
     await on.killDaemon();
     await on.serving();
