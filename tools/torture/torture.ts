@@ -44,7 +44,8 @@ export async function torture(options: TortureOptions): Promise<Summary> {
     while (!isOver()) {
       const seed = nextSeed++;
       const points = Math.min(options.pointsPerSeed, options.points - asked);
-      asked += points;
+      // A seed of kills has no points, and counts as one where there are no others.
+      if (!isOfKills(seed, options) || options.killsEvery === 1) asked += points;
       if (worker === undefined || worker.isDead || worker.seeds >= SEEDS_A_WORKER) {
         await worker?.end();
         worker = newWorker(options);
@@ -83,10 +84,14 @@ async function playSeed(
   console.error([`seed ${seed} could not be played: ${failure}`, ...log].join('\n  '));
 }
 
+function isOfKills(seed: number, { killsEvery, only }: TortureOptions): boolean {
+  return only === undefined && killsEvery > 0 && seed % killsEvery === 0;
+}
+
 function orderOf(seed: number, points: number, options: TortureOptions): Order {
-  const { only, killsEvery } = options;
+  const { only } = options;
   if (only !== undefined) return { seed, points: only + 1, only };
-  if (killsEvery > 0 && seed % killsEvery === 0) return { seed, points: 1, kills: true };
+  if (isOfKills(seed, options)) return { seed, points: 1, kills: true };
   return { seed, points };
 }
 
