@@ -4,6 +4,7 @@ import { assert, DfsError, InvariantError, messageOf } from '../base/errors.ts';
 import { CHUNK_ID_BYTES, type ChunkId, type DiskId, type Epoch } from '../base/ids.ts';
 import { MIB } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
+import { DEFAULT_SETTINGS, type Settings } from '../base/settings.ts';
 import { hashChunk, parseScheme, type Scheme, survives } from '../chunk/mod.ts';
 import { createPlacer, type DiskMap, volumeTag } from '../diskmap/mod.ts';
 import {
@@ -36,6 +37,8 @@ export interface VolumeOptions {
   /** Where this machine finds the disks. */
   disks: { id: DiskId; path: string }[];
   readOnly: boolean;
+  /** What is set; the defaults without. */
+  settings?: Settings;
   log: Log;
   capture: Capture;
   /** Opens the buckets of a disk; on the caller's thread without. */
@@ -77,6 +80,7 @@ export class Volume implements CommitBackend {
   readonly #feed: EpochFeed;
   readonly #leftovers: Leftovers;
   readonly #log: Log;
+  #settings: Settings;
   #incarnation = 0;
 
   private constructor(parts: {
@@ -89,6 +93,7 @@ export class Volume implements CommitBackend {
   }) {
     const { options, map, disks, feed, chunks, logs } = parts;
     this.map = map;
+    this.#settings = options.settings ?? DEFAULT_SETTINGS;
     this.disks = disks;
     this.#feed = feed;
     this.#log = options.log;
@@ -165,6 +170,16 @@ export class Volume implements CommitBackend {
       await chunks.close();
       throw error;
     }
+  }
+
+  /** What is set now; it may change at any time. */
+  get settings(): Settings {
+    return this.#settings;
+  }
+
+  /** From now on these settings hold. */
+  configure(settings: Settings): void {
+    this.#settings = settings;
   }
 
   get head(): VolumeHead {

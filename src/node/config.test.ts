@@ -6,7 +6,8 @@ import { describe, expect, test } from 'vitest';
 import { type Config, decodeConfig, encodeConfig, readConfig, writeConfig } from './config.ts';
 
 const GOLDEN_1 = new URL('../../test/golden/config-v1.txt', import.meta.url);
-const GOLDEN = new URL('../../test/golden/config-v2.txt', import.meta.url);
+const GOLDEN_2 = new URL('../../test/golden/config-v2.txt', import.meta.url);
+const GOLDEN = new URL('../../test/golden/config-v3.txt', import.meta.url);
 
 const config: Config = {
   volumeUuid: '00112233-4455-6677-8899-aabbccddeeff',
@@ -17,6 +18,11 @@ const config: Config = {
   commitDeadlineMs: 30_000,
   mode: 'weak',
   createdMs: 1_700_000_000_123,
+  rebuildAfterMs: 900_000,
+  retentionMs: 86_400_000,
+  garbageGraceMs: 600_000,
+  scrubDays: 30,
+  workShare: 0.5,
   disks: [
     { id: 1, path: '/disks/a' },
     { id: 2, path: '/disks/ä' },
@@ -41,11 +47,12 @@ describe('config', () => {
     }
   });
 
-  test('the golden config of version 1 is read, with the deadline that was', async () => {
+  test('the golden configs of versions 1 and 2 are read, with what they did not have', async () => {
     expect(decodeConfig(await readFile(GOLDEN_1), 'config')).toEqual(config);
+    expect(decodeConfig(await readFile(GOLDEN_2), 'config')).toEqual(config);
   });
 
-  test('the golden config of version 2 is read, and written to the byte', async () => {
+  test('the golden config of version 3 is read, and written to the byte', async () => {
     const golden = await readFile(GOLDEN);
     expect(decodeConfig(golden, 'config')).toEqual(config);
     expect(encodeConfig(config)).toBe(golden.toString());
@@ -65,8 +72,8 @@ describe('config', () => {
   });
 
   test('a later version says so even when it has other fields', () => {
-    const bytes = sealed('{"format":"dfs-config","version":3,"more":true}\n');
-    expect(() => decodeConfig(bytes, 'config')).toThrow(/version 3, this software reads up to 2/);
+    const bytes = sealed('{"format":"dfs-config","version":4,"more":true}\n');
+    expect(() => decodeConfig(bytes, 'config')).toThrow(/version 4, this software reads up to 3/);
   });
 
   test.each([
@@ -77,6 +84,11 @@ describe('config', () => {
     ['commitIntervalMs', 1.5],
     ['commitDeadlineMs', 0],
     ['mode', 'fast'],
+    ['rebuildAfterMs', 0],
+    ['retentionMs', -1],
+    ['garbageGraceMs', 0.5],
+    ['scrubDays', 0],
+    ['workShare', 1.1],
     ['disks', []],
     ['disks', [{ id: 0, path: '/a' }]],
     ['disks', [{ id: 1, path: 'a' }]],
@@ -92,12 +104,12 @@ describe('config', () => {
   ])('a bad value of %s is neither written nor read: %j', (name, value) => {
     const bad = { ...config, [name]: value };
     expect(() => encodeConfig(bad)).toThrow(/Cannot/);
-    const json = JSON.stringify({ format: 'dfs-config', version: 2, ...bad });
+    const json = JSON.stringify({ format: 'dfs-config', version: 3, ...bad });
     expect(() => decodeConfig(sealed(`${json}\n`), 'config')).toThrow(/Cannot read config/);
   });
 
-  test('a version has the fields of its time', () => {
-    const json = JSON.stringify({ format: 'dfs-config', version: 1, ...config });
+  test.each([1, 2])('version %i has the fields of its time', (version) => {
+    const json = JSON.stringify({ format: 'dfs-config', version, ...config });
     expect(() => decodeConfig(sealed(`${json}\n`), 'config')).toThrow(/has no field/);
   });
 

@@ -3,6 +3,13 @@ import { join } from 'node:path';
 import { blake3 } from '@napi-rs/blake-hash';
 import { DfsError } from '../base/errors.ts';
 import { ioError, publishFile } from '../base/publish.ts';
+import {
+  checkSetting,
+  DEFAULT_SETTINGS,
+  SETTING_NAMES,
+  type Settings,
+  settingsOf,
+} from '../base/settings.ts';
 import { parseScheme } from '../chunk/mod.ts';
 import { DEADLINE_MS } from '../commit/mod.ts';
 
@@ -11,8 +18,13 @@ import { DEADLINE_MS } from '../commit/mod.ts';
 // The checksum line is the same in every version.
 
 const FORMAT = 'dfs-config';
-/** Version 1 had no deadline. */
-const VERSION = 2;
+/** Version 1 had no deadline, version 2 no settings. */
+const VERSION = 3;
+/** What the fields that a version brought are for older ones. */
+const ADDED: readonly { version: number; fields: Partial<Config> }[] = [
+  { version: 2, fields: { commitDeadlineMs: DEADLINE_MS } },
+  { version: 3, fields: DEFAULT_SETTINGS },
+];
 const CHECKSUM_LINE = /^blake3 ([0-9a-f]{64})\n$/;
 const CHECKSUM_LINE_BYTES = 'blake3 '.length + 64 + 1;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -27,7 +39,7 @@ export interface ConfigDisk {
 }
 
 /** What a node has to know before it can read anything else. */
-export interface Config {
+export interface Config extends Settings {
   volumeUuid: string;
   /** `replica:N` or `ec:K+M`. */
   scheme: string;
@@ -50,8 +62,9 @@ export function encodeConfig(config: Config): string {
   const { commitIntervalMs, commitDeadlineMs, mode, createdMs } = config;
   const disks = config.disks.map(({ id, path }) => ({ id, path }));
   const sizes = { volumeUuid, scheme, bucketBytes, cacheBytes };
-  const facts = { ...sizes, commitIntervalMs, commitDeadlineMs, mode, createdMs, disks };
-  const json = JSON.stringify({ format: FORMAT, version: VERSION, ...facts }, null, 2);
+  const facts = { ...sizes, commitIntervalMs, commitDeadlineMs, mode, createdMs };
+  const all = { ...facts, ...settingsOf(config), disks };
+  const json = JSON.stringify({ format: FORMAT, version: VERSION, ...all }, null, 2);
   return `${json}\n${checksumLine(Buffer.from(`${json}\n`))}`;
 }
 
@@ -70,14 +83,15 @@ export function decodeConfig(bytes: Buffer, path: string): Config {
     const state = `it has version ${value.version}, this software reads up to ${VERSION}`;
     throw new DfsError('NEWER_FORMAT', `Cannot read ${path}: ${state}`);
   }
-  if (value.version !== 1 && value.version !== VERSION) {
+  const { format: _format, version, ...fields } = value;
+  if (typeof version !== 'number' || !Number.isInteger(version) || version < 1) {
     throw damaged(path, 'its version does not exist');
   }
-  const { format: _format, version, ...fields } = value;
-  const added = { commitDeadlineMs: DEADLINE_MS };
-  const tooNew = version === 1 && Object.keys(added).find((name) => name in fields);
-  if (tooNew) throw damaged(path, `version 1 has no field ${tooNew}`);
-  const config = version === 1 ? { ...fields, ...added } : fields;
+  const missing = ADDED.filter((added) => added.version > version).map((added) => added.fields);
+  const added = Object.assign({}, ...missing) as Partial<Config>;
+  const tooNew = Object.keys(added).find((name) => name in fields);
+  if (tooNew !== undefined) throw damaged(path, `version ${version} has no field ${tooNew}`);
+  const config = { ...fields, ...added };
   try {
     checkConfig(config);
   } catch (error) {
@@ -141,6 +155,7 @@ const FIELDS: ReadonlySet<string> = new Set([
   'mode',
   'createdMs',
   'disks',
+  ...SETTING_NAMES,
 ] satisfies (keyof Config)[]);
 
 const INTEGERS = ['bucketBytes', 'cacheBytes', 'commitIntervalMs', 'commitDeadlineMs', 'createdMs'];
@@ -158,6 +173,7 @@ function checkConfig(value: object): asserts value is Config {
   parseScheme(scheme);
   if (mode !== 'weak' && mode !== 'strong') throw refuse('mode');
   for (const name of INTEGERS) if (!isPositiveInteger(config[name])) throw refuse(name);
+  for (const name of SETTING_NAMES) checkSetting(name, config[name]);
   checkDisks(config.disks);
 }
 

@@ -3,9 +3,11 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { DfsError } from '../base/errors.ts';
 import type { Ino } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
+import { type Settings } from '../base/settings.ts';
 import type { OperationCount } from '../fuse/mod.ts';
 import { dropFromCache } from './cache-drop.ts';
 import { CommitWait } from './commit-wait.ts';
+import { checkedSettings } from './config-changes.ts';
 import type { LiveVolume } from './live-volume.ts';
 import { metricsText } from './metrics.ts';
 import { packError } from './rpc.ts';
@@ -59,6 +61,8 @@ export class ControlServer {
           volume.meta.state.extents.overlapping(inoOf(query), 0, Number.MAX_SAFE_INTEGER),
         ),
       }),
+      'GET /config': () => volume.settings,
+      'POST /config': (query) => volume.configure(settingsIn(query)),
       'POST /commit': (_query, say) => this.#commit(say),
       'POST /cache/drop': (query) =>
         dropFromCache(inoOf(query), {
@@ -136,6 +140,12 @@ export class ControlServer {
     this.#releaseAddress();
     rmSync(this.#options.socket, { force: true });
   }
+}
+
+function settingsIn(query: URLSearchParams): Partial<Settings> {
+  return checkedSettings(
+    Object.fromEntries([...query].map(([name, text]) => [name, text === '' ? text : Number(text)])),
+  );
 }
 
 function inoOf(query: URLSearchParams): Ino {

@@ -5,6 +5,7 @@ import { DfsError } from '../base/errors.ts';
 import type { DiskId, Epoch } from '../base/ids.ts';
 import { GIB, MIB } from '../base/limits.ts';
 import { publishFile } from '../base/publish.ts';
+import { DEFAULT_SETTINGS } from '../base/settings.ts';
 import { formatScheme } from '../chunk/mod.ts';
 import { DEADLINE_MS, diskPaths } from '../commit/mod.ts';
 import { createDiskMap, type DiskMap, encodeDiskMap, volumeTag } from '../diskmap/mod.ts';
@@ -70,6 +71,7 @@ export async function initVolume(
     commitDeadlineMs: request.deadlineMs ?? DEADLINE_MS,
     mode: 'weak',
     createdMs: Date.now(),
+    ...DEFAULT_SETTINGS,
     disks: disks.map((path, index) => ({ id: index + 1, path })),
   };
   try {

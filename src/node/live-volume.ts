@@ -6,12 +6,14 @@ import { GIB } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
 import { CpuWait } from '../base/os/mod.ts';
 import { Pauses } from '../base/pauses.ts';
+import { type Settings, settingsOf } from '../base/settings.ts';
 import { FileCache } from '../cache/mod.ts';
 import { Committer, type DeadlineFigures } from '../commit/mod.ts';
 import { LiveMeta } from '../meta/mod.ts';
 import { FileSystem } from '../vfs/mod.ts';
 import { Capacity } from './capacity.ts';
 import type { Config } from './config.ts';
+import { ConfigChanges } from './config-changes.ts';
 import { homePaths, requireMeta } from './home.ts';
 import { commitPatiently } from './patient-commit.ts';
 import { type Receipt, Receipts } from './receipts.ts';
@@ -55,6 +57,8 @@ export class LiveVolume {
   isClosed = false;
   readonly #capacity: Capacity;
   readonly #cpuWait: CpuWait;
+  readonly #changes: ConfigChanges;
+  #settings: Settings;
   #report: VolumeReport;
   #timer: NodeJS.Timeout;
 
@@ -73,6 +77,8 @@ export class LiveVolume {
     this.pauses = pauses;
     this.#cpuWait = parts.cpuWait;
     const { log, config, mode, readOnly } = options;
+    this.#changes = new ConfigChanges(options.home);
+    this.#settings = settingsOf(config);
     this.mode = mode;
     this.readOnly = readOnly;
     this.meta = meta;
@@ -129,6 +135,7 @@ export class LiveVolume {
       volumeUuid: config.volumeUuid,
       disks: config.disks.map(({ id, path }) => ({ id: id as DiskId, path })),
       readOnly,
+      settings: settingsOf(config),
       log,
       capture: (ranges) => {
         const { cache } = late;
@@ -162,6 +169,18 @@ export class LiveVolume {
     this.#report = await this.store.report();
     this.#capacity.reported(this.#report, stored);
     return this.#report;
+  }
+
+  get settings(): Settings {
+    return this.#settings;
+  }
+
+  /** Changes settings, in HOME/config first and then in what runs: all of them. */
+  async configure(changes: Partial<Settings>): Promise<Settings> {
+    const config = await this.#changes.change((known) => ({ ...known, ...changes }));
+    this.#settings = settingsOf(config);
+    await this.store.configure(this.#settings);
+    return this.#settings;
   }
 
   receipt(ino: Ino): Receipt | Promise<Receipt> {

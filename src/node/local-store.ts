@@ -1,4 +1,5 @@
 import { assert } from '../base/errors.ts';
+import type { Settings } from '../base/settings.ts';
 import type { EpochCut, FetchOrder, Segment, SmallCommit, VolumeHead } from '../commit/mod.ts';
 import { Volume } from '../commit/mod.ts';
 import type { Extent } from '../meta/mod.ts';
@@ -55,6 +56,11 @@ export class LocalStore implements VolumeStore {
 
   fetch(order: FetchOrder): Promise<void> {
     return this.#opened.fetch(order);
+  }
+
+  configure(settings: Settings): Promise<void> {
+    this.#opened.configure(settings);
+    return Promise.resolve();
   }
 
   report(): Promise<VolumeReport> {

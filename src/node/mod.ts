@@ -5,6 +5,7 @@
  */
 export type { CacheDropReport } from './cache-drop.ts';
 export { type Config, writeConfig } from './config.ts';
+export { offlineSettings } from './config-changes.ts';
 export type { FsckProgress, FsckReport } from './fsck.ts';
 export { forgetMount, homePaths, lockHome, requireConfig } from './home.ts';
 export { checkInitSizes, type InitRequest, initVolume } from './init.ts';

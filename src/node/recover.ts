@@ -5,6 +5,7 @@ import { DfsError, messageOf } from '../base/errors.ts';
 import type { ChunkId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import { publishFile } from '../base/publish.ts';
+import { DEFAULT_SETTINGS } from '../base/settings.ts';
 import { parseScheme, piecesNeeded } from '../chunk/mod.ts';
 import { DEADLINE_MS, diskPaths, Volume } from '../commit/mod.ts';
 import { type DiskMap, decodeDiskMap, encodeDiskMap } from '../diskmap/mod.ts';
@@ -104,6 +105,7 @@ async function buildHome(options: {
       commitDeadlineMs: DEADLINE_MS,
       mode: 'weak',
       createdMs: map.createdAt ?? Date.now(),
+      ...DEFAULT_SETTINGS,
       disks: found.map(({ path, identity }) => ({ id: identity.diskId, path })),
     };
     await writeConfig(home, config);

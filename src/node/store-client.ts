@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { DfsError } from '../base/errors.ts';
 import type { DiskId } from '../base/ids.ts';
 import type { Log, LogLevel } from '../base/log.ts';
+import type { Settings } from '../base/settings.ts';
 import type {
   CapturedRange,
   CommitBackend,
@@ -24,6 +25,7 @@ export interface StoreClientOptions {
   volumeUuid: string;
   disks: { id: DiskId; path: string }[];
   readOnly: boolean;
+  settings: Settings;
   log: Log;
   capture: (ranges: ReadRange[]) => CapturedRange[];
   /** The thread died: nothing can be committed or fetched any more. */
@@ -34,6 +36,8 @@ export interface StoreClientOptions {
 export interface VolumeStore extends CommitBackend {
   open(): Promise<VolumeHead>;
   fetch(order: FetchOrder): Promise<void>;
+  /** From now on these settings hold. */
+  configure(settings: Settings): Promise<void>;
   report(): Promise<VolumeReport>;
   locate(extents: Extent[]): Promise<LocatedExtent[]>;
   fsck(onProgress: (progress: FsckProgress) => void): Promise<FsckReport>;
@@ -49,8 +53,8 @@ export class StoreClient implements VolumeStore {
   #onFsckProgress: (progress: FsckProgress) => void = () => undefined;
 
   constructor(options: StoreClientOptions) {
-    const { home, volumeUuid, disks, readOnly, log, capture, onDeath } = options;
-    const workerData: StoreWorkerData = { home, volumeUuid, disks, readOnly };
+    const { home, volumeUuid, disks, readOnly, settings, log, capture, onDeath } = options;
+    const workerData: StoreWorkerData = { home, volumeUuid, disks, readOnly, settings };
     this.#worker = new Worker(new URL('./store-worker-main.js', import.meta.url), { workerData });
     this.#rpc = new Rpc(this.#worker, {
       capture,
@@ -95,6 +99,10 @@ export class StoreClient implements VolumeStore {
 
   fetch(order: FetchOrder): Promise<void> {
     return this.#rpc.call('fetch', order);
+  }
+
+  configure(settings: Settings): Promise<void> {
+    return this.#rpc.call('configure', settings);
   }
 
   report(): Promise<VolumeReport> {

@@ -5,6 +5,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert } from '../base/errors.ts';
 import type { ChunkId, DiskId } from '../base/ids.ts';
+import type { Settings } from '../base/settings.ts';
 import type {
   CapturedRange,
   EpochCut,
@@ -26,6 +27,7 @@ export interface StoreWorkerData {
   volumeUuid: string;
   disks: { id: DiskId; path: string }[];
   readOnly: boolean;
+  settings: Settings;
 }
 
 assert(parentPort !== null, 'the store worker runs in a thread of its own');
@@ -53,6 +55,7 @@ const rpc: Rpc = new Rpc(parentPort, {
   abandon: () => volume().abandon(),
   checkpoint: () => volume().checkpoint(),
   fetch: (order: FetchOrder) => volume().fetch(order),
+  configure: (settings: Settings) => volume().configure(settings),
   report: () => volumeReport(volume()),
   locate: (extents: { chunk: Uint8Array; offset: number; lengthBytes: number }[]) =>
     locate(

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { registerCache } from './cache.ts';
 import { registerCommit } from './commit.ts';
+import { registerConfig } from './config.ts';
 import { registerDiskmap } from './diskmap.ts';
 import { registerFsck } from './fsck.ts';
 import { registerInit } from './init.ts';
@@ -31,6 +32,7 @@ export function createProgram(): Command {
     registerMode,
     registerDiskmap,
     registerCache,
+    registerConfig,
     registerRecover,
     registerFsck,
   ];
