@@ -13,4 +13,20 @@ export type { BucketIo } from './file-io.ts';
 export { systemIo } from './file-io.ts';
 export type { BucketPiece } from './piece-writes.ts';
 export type { StoredPiece } from './read-record.ts';
+export {
+  type ListedSlot,
+  type SlotAnswer,
+  SlotFiles,
+  type SlotFilesOptions,
+} from './slot-files.ts';
+export {
+  compareBallots,
+  NO_BALLOT,
+  SLOT_PATH_BYTES_MAX,
+  type SlotBallot,
+  type SlotCopy,
+  type SlotState,
+  type SlotVersion,
+} from './slot-format.ts';
+export { slotFileName } from './slot-writer.ts';
 export type { DiskUsage, PieceTotals } from './usage.ts';

@@ -1,5 +1,5 @@
 import type { DiskId } from '../base/ids.ts';
-import type { HeaderKind } from './disk-header.ts';
+import type { HeaderKind } from '../base/sealed-header.ts';
 
 // OFFSET  SIZE  FIELD
 //      0     4  magic "DFSI"

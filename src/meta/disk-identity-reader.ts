@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import { DfsError } from '../base/errors.ts';
 import type { DiskId } from '../base/ids.ts';
 import { ioError } from '../base/publish.ts';
-import { HEADER_BYTES_MAX, openHeader, readReserved } from './disk-header.ts';
+import { HEADER_BYTES_MAX, openHeader, readReserved } from '../base/sealed-header.ts';
 import {
   DISK_IDENTITY,
   DISK_IDENTITY_RESERVED_BYTES,

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { assert, DfsError } from '../base/errors.ts';
 import { ioError, publishFile, syncFolder } from '../base/publish.ts';
-import { beginHeader, sealHeader } from './disk-header.ts';
+import { beginHeader, sealHeader } from '../base/sealed-header.ts';
 import {
   DISK_IDENTITY,
   DISK_IDENTITY_RESERVED_BYTES,

@@ -1,6 +1,6 @@
 import { blake3 } from '@napi-rs/blake-hash';
 import { DfsError } from '../base/errors.ts';
-import { HEADER_BYTES_MAX, VOLUME_TAG_BYTES } from './disk-header.ts';
+import { HEADER_BYTES_MAX, VOLUME_TAG_BYTES } from '../base/sealed-header.ts';
 import { type LogWindow, WINDOW_BYTES } from './disk-log-window.ts';
 import {
   EPOCH_RECORD,

@@ -1,7 +1,7 @@
 import { blake3 } from '@napi-rs/blake-hash';
 import { DfsError } from '../base/errors.ts';
 import type { Epoch } from '../base/ids.ts';
-import { openHeader, readReserved, VOLUME_TAG_BYTES } from './disk-header.ts';
+import { openHeader, readReserved, VOLUME_TAG_BYTES } from '../base/sealed-header.ts';
 import {
   EPOCH_BODY_BYTES_MAX,
   EPOCH_RECORD,

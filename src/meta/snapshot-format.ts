@@ -1,6 +1,6 @@
 import type { Epoch } from '../base/ids.ts';
 import { MIB } from '../base/limits.ts';
-import type { HeaderKind } from './disk-header.ts';
+import type { HeaderKind } from '../base/sealed-header.ts';
 
 // The header:
 // OFFSET  SIZE  FIELD

@@ -7,7 +7,12 @@ import { ByteReader } from '../base/bytes.ts';
 import { DfsError } from '../base/errors.ts';
 import type { Epoch } from '../base/ids.ts';
 import { publishWith } from '../base/publish.ts';
-import { HEADER_BYTES_MAX, openHeader, readReserved, VOLUME_TAG_BYTES } from './disk-header.ts';
+import {
+  HEADER_BYTES_MAX,
+  openHeader,
+  readReserved,
+  VOLUME_TAG_BYTES,
+} from '../base/sealed-header.ts';
 import { LogWindow } from './disk-log-window.ts';
 import { RECORD_ID_BYTES } from './epoch-record-format.ts';
 import { epochOfSnapshotName } from './snapshot-files.ts';

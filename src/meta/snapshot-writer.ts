@@ -6,7 +6,7 @@ import { Blake3Hasher, blake3 } from '@napi-rs/blake-hash';
 import { ByteWriter } from '../base/bytes.ts';
 import { assert, DfsError } from '../base/errors.ts';
 import { ioError, publishWith } from '../base/publish.ts';
-import { beginHeader, sealHeader, VOLUME_TAG_BYTES } from './disk-header.ts';
+import { beginHeader, sealHeader, VOLUME_TAG_BYTES } from '../base/sealed-header.ts';
 import { LogWindow } from './disk-log-window.ts';
 import { RECORD_ID_BYTES } from './epoch-record-format.ts';
 import { snapshotName } from './snapshot-files.ts';

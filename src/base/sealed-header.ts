@@ -1,6 +1,6 @@
 import { blake3 } from '@napi-rs/blake-hash';
-import { ByteReader, ByteWriter } from '../base/bytes.ts';
-import { assert, DfsError } from '../base/errors.ts';
+import { ByteReader, ByteWriter } from './bytes.ts';
+import { assert, DfsError } from './errors.ts';
 
 /**
  * Bytes that every sealed header of every version begins with: magic 4, version u16, length u16.
