@@ -16,8 +16,11 @@ export const VOLUME_TAG_BYTES = 8;
 export interface HeaderKind {
   /** Four ASCII characters. */
   magic: string;
+  /** The one that is written. */
   version: number;
   headerBytes: number;
+  /** Header lengths of older versions, which are read as well. */
+  older?: ReadonlyMap<number, number>;
   /** For messages: "the epoch record". */
   what: string;
 }
@@ -67,13 +70,24 @@ export function openHeader(kind: HeaderKind, buffer: Buffer): ByteReader {
     const state = `it has version ${version}, this software reads up to ${kind.version}`;
     throw new DfsError('NEWER_FORMAT', `Cannot read ${what}: ${state}`);
   }
-  if (version !== kind.version || headerBytes !== kind.headerBytes) {
+  const known = version === kind.version ? kind.headerBytes : kind.older?.get(version);
+  if (headerBytes !== known) {
     const state = `version ${version} with a header of ${headerBytes} bytes does not exist`;
     throw new DfsError('CORRUPT', `Cannot read ${what}: ${state}`);
   }
   const reader = new ByteReader(buffer.subarray(0, end), what);
   reader.raw(HEADER_PRELUDE_BYTES);
   return reader;
+}
+
+/** The version in a header that {@link openHeader} has verified. */
+export function versionOf(buffer: Buffer): number {
+  return buffer.readUInt16LE(4);
+}
+
+/** The length of one, the same. */
+export function headerBytesOf(buffer: Buffer): number {
+  return buffer.readUInt16LE(6);
 }
 
 /** Reads reserved bytes, which must be zero, so that a later version may give them a meaning. */

@@ -78,13 +78,13 @@ export class Snapshots {
   async write(disks: [DiskId, DiskLog][]): Promise<void> {
     const { home, tag, committed, logs } = this.#options;
     const source = join(home, 'snapshot.tmp');
-    const { epoch, incarnation, recordId } = this.#head();
+    const { epoch, incarnation, recordId, cutTimeMs } = this.#head();
     committed().copyTo(source);
     try {
       for (const [id, log] of disks) {
         try {
           await log.startNewFile((epoch + 1) as Epoch);
-          const header = { volumeTag: tag, epoch, incarnation, recordId };
+          const header = { volumeTag: tag, epoch, incarnation, recordId, cutTimeMs };
           const { sizeBytes } = await writeSnapshot({ folder: log.folder, header, source });
           this.#lastBytes = sizeBytes;
           const oldest = await removeOldSnapshots(log.folder);

@@ -3,11 +3,12 @@ import type Database from 'better-sqlite3';
 import { ByteReader } from '../base/bytes.ts';
 import { DfsError } from '../base/errors.ts';
 import { type ChunkId, type Epoch, type Ino, ROOT_INO } from '../base/ids.ts';
+import { type ChunkRow, ChunkTable, type DeadChunk } from './chunk-table.ts';
 import { openDatabase, sqliteError } from './database.ts';
 import type { EpochRecordHeader } from './epoch-record-format.ts';
 import { NO_RECORD_ID } from './epoch-record-format.ts';
 import type { Extent } from './extent-table.ts';
-import { INLINE_SCHEME, InlineChunks } from './inline-chunks.ts';
+import { INLINE_SCHEME, type InlineChunks } from './inline-chunks.ts';
 import { S_IFDIR, S_IFMT } from './inode.ts';
 import type { MetaOp } from './ops.ts';
 import { decodeOp } from './ops-codec.ts';
@@ -25,16 +26,6 @@ export interface Head {
   cutTimeMs: number;
 }
 
-/**
- * A stored chunk: its content's length in bytes, its scheme as text and how many extents name it.
- */
-export interface ChunkRow {
-  id: ChunkId;
-  lengthBytes: number;
-  scheme: string;
-  refs: number;
-}
-
 /** Examples given of each kind of inconsistency. */
 const INCONSISTENCIES_MAX = 20;
 
@@ -46,9 +37,8 @@ const INCONSISTENCIES_MAX = 20;
 export class CommittedMeta {
   readonly db: Database.Database;
   readonly state: MetaState;
-  /** Small chunks whose content is here. */
-  readonly inline: InlineChunks;
   readonly #path: string;
+  readonly #chunks: ChunkTable;
   readonly #sql: ReturnType<typeof prepare>;
 
   constructor(path: string) {
@@ -56,14 +46,16 @@ export class CommittedMeta {
     this.db = openDatabase(path);
     this.db.exec(COMMITTED_SCHEMA);
     this.state = new MetaState(this.db, {
-      onRef: (chunk, delta) => {
-        this.#sql.addRef.run(delta, chunk);
-        if (delta < 0) this.inline.lostReference(chunk);
-      },
+      onRef: (chunk, delta) => this.#chunks.referred(chunk, delta),
       isBuffered: true,
     });
-    this.inline = new InlineChunks(this.db);
+    this.#chunks = new ChunkTable(this.db);
     this.#sql = prepare(this.db);
+  }
+
+  /** Small chunks whose content is here. */
+  get inline(): InlineChunks {
+    return this.#chunks.inline;
   }
 
   /** Makes the empty volume, epoch 0. */
@@ -90,8 +82,8 @@ export class CommittedMeta {
   applyAll(epochs: { header: EpochRecordHeader; body: Buffer }[]): void {
     const applyEach = (): void => {
       for (const { header, body } of epochs) {
-        for (const op of operationsOf(body, header.epoch)) this.#applyOne(op);
-        this.inline.endEpoch();
+        for (const op of operationsOf(body, header.epoch)) this.#applyOne(op, header.epoch);
+        this.#chunks.endEpoch(header.epoch);
       }
       this.state.settle();
       const newest = epochs.at(-1)?.header;
@@ -103,50 +95,63 @@ export class CommittedMeta {
       this.db.transaction(applyEach).immediate();
     } catch (error) {
       this.state.lost();
-      this.inline.recount();
+      this.#chunks.lost();
       throw sqliteError(error, this.#path);
     }
   }
 
-  #applyOne(op: MetaOp): void {
+  #applyOne(op: MetaOp, epoch: Epoch): void {
     switch (op.kind) {
       case 'chunk': {
-        const { changes } = this.#sql.putChunk.run(op.chunk, op.lengthBytes, op.scheme);
-        if (changes === 0) this.inline.moved(op.chunk, op.scheme);
-        return;
+        const { lengthBytes, scheme } = op;
+        return this.#chunks.stored(op.chunk, { lengthBytes, scheme, epoch });
       }
-      case 'inline': {
-        const { changes } = this.#sql.putChunk.run(op.chunk, op.content.length, INLINE_SCHEME);
-        if (changes > 0) this.inline.put(op.chunk, op.content);
-        return;
-      }
+      case 'inline':
+        return this.#chunks.cameInline(op.chunk, op.content, epoch);
+      case 'forget':
+        return this.#chunks.forget(op.chunk);
       default:
         return this.state.apply(op);
     }
   }
 
   chunk(id: ChunkId): ChunkRow | undefined {
-    return this.#sql.chunk.get(id) as ChunkRow | undefined;
+    return this.#chunks.get(id);
   }
 
   /** Chunks some extent names, in the order of their ids, behind `after`. */
   chunksAfter(after: Buffer, limit: number): ChunkRow[] {
-    return this.#sql.chunksAfter.all(after, limit) as ChunkRow[];
+    return this.#chunks.namedAfter(after, limit);
+  }
+
+  /** The same with those that nothing names: all that disks may have pieces of. */
+  allChunksAfter(after: Buffer, limit: number): ChunkRow[] {
+    return this.#chunks.allAfter(after, limit);
+  }
+
+  /** Chunks that nothing names, the longest dead first, behind `after`. */
+  deadChunks(limit: number, after?: Pick<DeadChunk, 'died' | 'id'>): DeadChunk[] {
+    return this.#chunks.dead(limit, after);
+  }
+
+  /** Chunks that nothing names, and their bytes. */
+  deadTotals(): { chunks: number; bytes: number } {
+    return this.#chunks.deadTotals();
   }
 
   /**
    * Stored and referenced content, in bytes and numbers: their ratio is what deduplication saved.
    */
   totals(): { chunks: number; chunkBytes: number; extentBytes: number; inodes: number } {
-    const [chunks, chunkBytes] = this.#sql.chunkTotals.get() as [number, number | null];
+    const { chunks, bytes: chunkBytes } = this.#chunks.totals();
     const [extentBytes] = this.#sql.extentTotal.get() as [number | null];
     const { inodes } = this.state.totals();
-    return { chunks, chunkBytes: chunkBytes ?? 0, extentBytes: extentBytes ?? 0, inodes };
+    return { chunks, chunkBytes, extentBytes: extentBytes ?? 0, inodes };
   }
 
-  /** Stored bytes by scheme, for the space they take with redundancy. */
+  /** Stored bytes by scheme, dead ones as well, for the space they take with redundancy. */
   bytesByScheme(): { scheme: string; bytes: number }[] {
-    return this.#sql.byScheme.all() as { scheme: string; bytes: number }[];
+    return this.#chunks.bytesByScheme();
   }
 
   extents(ino: Ino): Extent[] {
@@ -210,6 +215,10 @@ export class CommittedMeta {
          where c.refs <> coalesce(e.uses, 0)`,
       ],
       [
+        'chunk % is named and dead, or neither',
+        `select hex(id) as what from chunk where (refs = 0) <> (died is not null)`,
+      ],
+      [
         'chunk % is inline without content, or has content and is not',
         `select hex(coalesce(c.id, i.chunk)) as what from chunk c
          full join inline i on i.chunk = c.id
@@ -266,7 +275,6 @@ export function* operationsOf(body: Buffer, epoch: Epoch): Generator<MetaOp> {
 }
 
 function prepare(db: Database.Database) {
-  const chunkColumns = 'id, length as lengthBytes, scheme, refs';
   return {
     head: db.prepare(
       `select epoch, incarnation, seq, record as recordId, cuttime as cutTimeMs from head`,
@@ -275,17 +283,7 @@ function prepare(db: Database.Database) {
       `insert or replace into head (id, epoch, incarnation, seq, record, cuttime)
        values (1, ?, ?, ?, ?, ?)`,
     ),
-    putChunk: db.prepare(
-      'insert or ignore into chunk (id, length, scheme, refs) values (?, ?, ?, 0)',
-    ),
-    addRef: db.prepare('update chunk set refs = refs + ? where id = ?'),
-    chunk: db.prepare(`select ${chunkColumns} from chunk where id = ?`),
-    chunksAfter: db.prepare(
-      `select ${chunkColumns} from chunk where id > ? and refs > 0 order by id limit ?`,
-    ),
-    chunkTotals: db.prepare('select count(*), sum(length) from chunk where refs > 0').raw(),
     extentTotal: db.prepare('select sum(length) from extent').raw(),
-    byScheme: db.prepare('select scheme, sum(length) as bytes from chunk group by scheme'),
     inosOf: db.prepare('select distinct ino from extent where chunk = ?'),
     names: db.prepare('select ino, parent, name from dentry'),
   };

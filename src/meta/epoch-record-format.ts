@@ -4,7 +4,7 @@ import type { HeaderKind } from '../base/sealed-header.ts';
 
 // OFFSET  SIZE  FIELD
 //      0     4  magic "DFSE"
-//      4     2  version, 1
+//      4     2  version, 2
 //      6     2  header length, 152
 //      8     8  volume tag
 //     16     8  epoch, u53
@@ -17,11 +17,14 @@ import type { HeaderKind } from '../base/sealed-header.ts';
 //     88    32  BLAKE3 of the body
 //    120    32  BLAKE3 of bytes 0 to 119: the record's identity
 //    152        the body: encoded operations
+//
+// Version 1 differs in its body alone, which has no forget.
 
 export const EPOCH_RECORD: HeaderKind = {
   magic: 'DFSE',
-  version: 1,
+  version: 2,
   headerBytes: 152,
+  older: new Map([[1, 152]]),
   what: 'an epoch record',
 };
 

@@ -8,7 +8,8 @@ import { EPOCH_RECORD, NO_RECORD_ID } from './epoch-record-format.ts';
 import { decodeEpochRecord, decodeEpochRecordHeader } from './epoch-record-reader.ts';
 import { type EpochRecordFields, encodeEpochRecord } from './epoch-record-writer.ts';
 
-const GOLDEN = new URL('../../test/golden/epoch-record-v1.bin', import.meta.url);
+const golden = (version: number): Buffer =>
+  readFileSync(new URL(`../../test/golden/epoch-record-v${version}.bin`, import.meta.url));
 
 const fields: EpochRecordFields = {
   volumeTag: Buffer.from('0102030405060708', 'hex'),
@@ -65,11 +66,13 @@ describe('epoch record', () => {
     );
   });
 
-  test('the golden record of version 1 is read, and written to the byte', () => {
-    const golden = readFileSync(GOLDEN);
-    const { header, body } = decodeEpochRecord(golden);
+  test.each([1, 2])('the golden record of version %i is read', (version) => {
+    const { header, body } = decodeEpochRecord(golden(version));
     expect({ epoch: header.epoch, body }).toEqual({ epoch: 7, body: fields.body });
-    expect(encodeEpochRecord(fields)).toEqual(golden);
+  });
+
+  test('version 2 is written to the byte', () => {
+    expect(encodeEpochRecord(fields)).toEqual(golden(2));
   });
 
   test('every truncation is detected', () => {
@@ -91,7 +94,7 @@ describe('epoch record', () => {
 
   test('an intact record of a later version is NEWER_FORMAT, a reserved byte CORRUPT', () => {
     const record = encodeEpochRecord(fields);
-    const newer = resealed(record, (header) => header.writeUInt16LE(2, 4));
+    const newer = resealed(record, (header) => header.writeUInt16LE(3, 4));
     expect(codeOf(() => decodeEpochRecordHeader(newer))).toBe('NEWER_FORMAT');
     const older = resealed(record, (header) => header.writeUInt16LE(0, 4));
     expect(codeOf(() => decodeEpochRecordHeader(older))).toBe('CORRUPT');

@@ -1,5 +1,5 @@
 import type Database from 'better-sqlite3';
-import { type ChunkId, chunkKey } from '../base/ids.ts';
+import type { ChunkId } from '../base/ids.ts';
 
 /** Scheme of a chunk whose content is kept with the metadata, until it is stored in pieces. */
 export const INLINE_SCHEME = 'inline';
@@ -11,8 +11,6 @@ export const INLINE_SCHEME = 'inline';
  */
 export class InlineChunks {
   readonly #sql: ReturnType<typeof prepare>;
-  /** What may have lost its last reference in the epoch that is being applied. */
-  readonly #candidates = new Map<string, ChunkId>();
   #bytes = 0;
 
   constructor(db: Database.Database) {
@@ -27,7 +25,6 @@ export class InlineChunks {
 
   /** A transaction was rolled back, or begins after one that was. */
   recount(): void {
-    this.#candidates.clear();
     this.#bytes = this.totals().bytes;
   }
 
@@ -35,29 +32,12 @@ export class InlineChunks {
   put(id: ChunkId, content: Buffer): void {
     this.#sql.put.run(id, content);
     this.#bytes += content.length;
-    this.#candidates.set(chunkKey(id), id);
   }
 
-  /** A reference to a chunk went. */
-  lostReference(id: ChunkId): void {
-    this.#candidates.set(chunkKey(id), id);
-  }
-
-  /** The chunk is stored in pieces now: if it was inline, it no longer is. */
-  moved(id: ChunkId, scheme: string): void {
-    if (this.#sql.move.run(scheme, id).changes > 0) this.#drop(id);
-  }
-
-  /** An epoch ends: those that no extent names are forgotten. */
-  endEpoch(): void {
-    for (const id of this.#candidates.values()) {
-      if (this.#sql.forget.run(id).changes > 0) this.#drop(id);
-    }
-    this.#candidates.clear();
-  }
-
-  #drop(id: ChunkId): void {
+  /** The content of a chunk is no longer to be kept, if it was. */
+  dropped(id: ChunkId): void {
     const [length] = (this.#sql.length.get(id) as [number] | undefined) ?? [0];
+    if (length === 0) return;
     this.#sql.drop.run(id);
     this.#bytes -= length;
   }
@@ -89,10 +69,6 @@ export class InlineChunks {
 function prepare(db: Database.Database) {
   return {
     put: db.prepare('insert into inline (chunk, content) values (?, ?)'),
-    move: db.prepare(`update chunk set scheme = ? where id = ? and scheme = '${INLINE_SCHEME}'`),
-    forget: db.prepare(
-      `delete from chunk where id = ? and refs = 0 and scheme = '${INLINE_SCHEME}'`,
-    ),
     drop: db.prepare('delete from inline where chunk = ?'),
     length: db.prepare('select length(content) from inline where chunk = ?').raw(),
     content: db.prepare('select content from inline where chunk = ?').raw(),

@@ -3,7 +3,8 @@
  * journal of what is not committed yet, and the log and snapshots of it on every disk, from which
  * all of it can be built anew.
  */
-export type { ChunkRow, Head } from './committed.ts';
+export type { ChunkRow, DeadChunk } from './chunk-table.ts';
+export type { Head } from './committed.ts';
 export { CommittedMeta, operationsOf } from './committed.ts';
 export { openDatabase } from './database.ts';
 export type { DiskIdentity } from './disk-identity-format.ts';

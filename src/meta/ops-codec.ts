@@ -22,6 +22,7 @@ const TAGS = {
   punch: 15,
   clone: 16,
   inline: 17,
+  forget: 18,
 } as const satisfies Record<MetaOp['kind'], number>;
 
 const PATCH_MODE = 1;
@@ -120,6 +121,9 @@ export function encodeOp(out: ByteWriter, op: MetaOp): void {
     case 'extents':
       out.u53(op.ino);
       return putRanges(out, op.ranges);
+    case 'forget':
+      out.raw(op.chunk);
+      return;
   }
 }
 
@@ -273,6 +277,8 @@ function decodeContentOp(tag: number, from: ByteReader): MetaOp {
       return { kind: 'inline', chunk: chunkId(from), content: from.bytes() };
     case TAGS.extents:
       return { kind: 'extents', ino: ino(from), ranges: ranges(from) };
+    case TAGS.forget:
+      return { kind: 'forget', chunk: chunkId(from) };
     default:
       throw corrupt(`tag ${tag}`);
   }

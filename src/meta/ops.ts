@@ -74,11 +74,16 @@ export type MetaOp =
   | { kind: 'setxattr'; ino: Ino; name: Buffer; value: Buffer; time: Time }
   | { kind: 'removexattr'; ino: Ino; name: Buffer; time: Time }
   | { kind: 'reap'; ino: Ino }
-  /** A chunk is stored in pieces; its content is no longer kept with the metadata, if it was. */
+  /**
+   * A chunk is stored in pieces under this scheme, whatever it was before; its content is no longer
+   * kept with the metadata, if it was.
+   */
   | { kind: 'chunk'; chunk: ChunkId; lengthBytes: number; scheme: string }
   /** A small chunk whose content is kept with the metadata. */
   | { kind: 'inline'; chunk: ChunkId; content: Buffer }
-  | { kind: 'extents'; ino: Ino; ranges: ExtentRange[] };
+  | { kind: 'extents'; ino: Ino; ranges: ExtentRange[] }
+  /** Nothing is known of a chunk any more, unless an extent names it: its pieces may go. */
+  | { kind: 'forget'; chunk: ChunkId };
 
 /**
  * Fields of an inode that setattr replaces; absent ones stay. The operation's time becomes ctime.

@@ -53,10 +53,14 @@ create table if not exists local (key text primary key, value integer not null) 
 /**
  * What only the committed database has: stored chunks with their reference counts, the content of
  * those whose scheme is `inline`, and the head.
+ *
+ * `born` is the epoch that stored a chunk, 0 if that was not written down then; `died` the epoch in
+ * which it lost its last name, or was stored without one, null while an extent names it.
  */
 export const COMMITTED_SCHEMA = `
 create table if not exists chunk (
-  id blob primary key, length integer not null, scheme text not null, refs integer not null
+  id blob primary key, length integer not null, scheme text not null, refs integer not null,
+  born integer not null default 0, died integer
 ) strict, without rowid;
 create table if not exists inline (chunk blob primary key, content blob not null) strict;
 create table if not exists head (
@@ -65,3 +69,13 @@ create table if not exists head (
   cuttime integer not null
 ) strict;
 `;
+
+/** What a committed database of before `born` and `died` is given; then {@link DEAD_INDEX}. */
+export const LIFE_OF_CHUNKS = `
+alter table chunk add column born integer not null default 0;
+alter table chunk add column died integer;
+update chunk set died = coalesce((select epoch from head), 0) where refs = 0;
+`;
+
+/** Chunks that nothing names, the longest dead first. */
+export const DEAD_INDEX = 'create index if not exists dead on chunk (died) where died is not null';

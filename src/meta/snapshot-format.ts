@@ -5,8 +5,8 @@ import type { HeaderKind } from '../base/sealed-header.ts';
 // The header:
 // OFFSET  SIZE  FIELD
 //      0     4  magic "DFSS"
-//      4     2  version, 1
-//      6     2  header length, 112
+//      4     2  version, 2
+//      6     2  header length, 120
 //      8     8  volume tag
 //     16     8  epoch, u53
 //     24     8  incarnation, u53
@@ -14,7 +14,10 @@ import type { HeaderKind } from '../base/sealed-header.ts';
 //     64     8  length of the raw content, u53
 //     72     4  raw bytes in every frame but the last, 1 MiB
 //     76     4  reserved, zero
-//     80    32  BLAKE3 of bytes 0 to 79
+//     80     8  time of the epoch's cut, ms since 1970, u53
+//     88    32  BLAKE3 of bytes 0 to 87
+//
+// Version 1 has no time: 112 bytes, the BLAKE3 at 80.
 //
 // A frame, as many as the content needs:
 //      0     4  magic "DFSF"
@@ -33,8 +36,9 @@ import type { HeaderKind } from '../base/sealed-header.ts';
 
 export const SNAPSHOT: HeaderKind = {
   magic: 'DFSS',
-  version: 1,
-  headerBytes: 112,
+  version: 2,
+  headerBytes: 120,
+  older: new Map([[1, 112]]),
   what: 'a snapshot',
 };
 
@@ -58,5 +62,7 @@ export interface SnapshotHeader {
   incarnation: number;
   /** `id` of the epoch record that led to this state; the log goes on from there. */
   recordId: Buffer;
+  /** When the epoch was cut; undefined in snapshots of version 1. */
+  cutTimeMs: number | undefined;
   contentBytes: number;
 }

@@ -9,9 +9,12 @@ import type { Epoch } from '../base/ids.ts';
 import { publishWith } from '../base/publish.ts';
 import {
   HEADER_BYTES_MAX,
+  HEADER_PRELUDE_BYTES,
+  headerBytesOf,
   openHeader,
   readReserved,
   VOLUME_TAG_BYTES,
+  versionOf,
 } from '../base/sealed-header.ts';
 import { LogWindow } from './disk-log-window.ts';
 import { RECORD_ID_BYTES } from './epoch-record-format.ts';
@@ -46,11 +49,12 @@ export function decodeSnapshotHeader(buffer: Buffer): SnapshotHeader {
   const contentBytes = reader.u53();
   const frameBytes = reader.u32();
   readReserved(reader, SNAPSHOT_RESERVED_BYTES, SNAPSHOT.what);
+  const cutTimeMs = versionOf(buffer) === 1 ? undefined : reader.u53();
   reader.end();
   if (frameBytes !== FRAME_RAW_BYTES) {
     throw new DfsError('CORRUPT', `Cannot read a snapshot: frames of ${frameBytes} bytes`);
   }
-  return { volumeTag, epoch, incarnation, recordId, contentBytes };
+  return { volumeTag, epoch, incarnation, recordId, cutTimeMs, contentBytes };
 }
 
 /** The header of a snapshot file, its content not looked at. Errors name the file. */
@@ -116,7 +120,7 @@ async function readContent(
   output: FileHandle,
 ): Promise<void> {
   const hasher = new Blake3Hasher();
-  let offset = SNAPSHOT.headerBytes;
+  let offset = headerBytesOf(await window.view(0, HEADER_PRELUDE_BYTES));
   let left = header.contentBytes;
   let index = 0;
   while (left > 0) {

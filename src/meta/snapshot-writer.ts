@@ -29,7 +29,7 @@ const compress = promisify<Buffer, { level: number }, Buffer>(deflate);
 export interface WriteSnapshotOptions {
   /** `<disk>/dfs/meta`. */
   folder: string;
-  header: Omit<SnapshotHeader, 'contentBytes'>;
+  header: Omit<SnapshotHeader, 'contentBytes'> & { cutTimeMs: number };
   /** Path of a file that holds the state and does not change meanwhile. */
   source: string;
 }
@@ -65,8 +65,8 @@ export async function writeSnapshot(
 }
 
 /** The header as it stands at the start of the file. */
-export function encodeSnapshotHeader(header: SnapshotHeader): Buffer {
-  const { volumeTag, epoch, incarnation, recordId, contentBytes } = header;
+export function encodeSnapshotHeader(header: SnapshotHeader & { cutTimeMs: number }): Buffer {
+  const { volumeTag, epoch, incarnation, recordId, cutTimeMs, contentBytes } = header;
   assert(volumeTag.length === VOLUME_TAG_BYTES, `a volume tag of ${volumeTag.length} bytes`);
   assert(recordId.length === RECORD_ID_BYTES, `a record id of ${recordId.length} bytes`);
   const writer = beginHeader(SNAPSHOT)
@@ -76,14 +76,15 @@ export function encodeSnapshotHeader(header: SnapshotHeader): Buffer {
     .raw(recordId)
     .u53(contentBytes)
     .u32(FRAME_RAW_BYTES)
-    .raw(Buffer.alloc(SNAPSHOT_RESERVED_BYTES));
+    .raw(Buffer.alloc(SNAPSHOT_RESERVED_BYTES))
+    .u53(cutTimeMs);
   return sealHeader(SNAPSHOT, writer);
 }
 
 async function writeAll(options: {
   input: LogWindow;
   output: FileHandle;
-  header: Omit<SnapshotHeader, 'contentBytes'>;
+  header: WriteSnapshotOptions['header'];
 }): Promise<number> {
   const { input, output } = options;
   const contentBytes = input.sizeBytes;

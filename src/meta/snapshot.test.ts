@@ -9,17 +9,21 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Epoch } from '../base/ids.ts';
 import { MIB } from '../base/limits.ts';
 import { listSnapshots, removeOldSnapshots } from './snapshot-files.ts';
-import type { SnapshotHeader } from './snapshot-format.ts';
 import { readSnapshot, readSnapshotHeader } from './snapshot-reader.ts';
 import { writeSnapshot } from './snapshot-writer.ts';
 
-const GOLDEN = new URL('../../test/golden/snapshot-v1.bin', import.meta.url);
+const golden = (version: number): URL =>
+  new URL(`../../test/golden/snapshot-v${version}.bin`, import.meta.url);
 
-const header: Omit<SnapshotHeader, 'contentBytes'> = {
+/** Length of the header. */
+const HEAD = 120;
+
+const header = {
   volumeTag: Buffer.from('0102030405060708', 'hex'),
   epoch: 7 as Epoch,
   incarnation: 3,
   recordId: blake3('epoch 7'),
+  cutTimeMs: 1_700_000_000_123,
 };
 
 let folder: string;
@@ -64,9 +68,12 @@ describe('snapshot', () => {
     expect(sizeBytes).toBeLessThan(MIB);
   });
 
-  test('the golden snapshot of version 1 is read', async () => {
-    const read = await readSnapshot({ path: fileURLToPath(GOLDEN), targetPath: target });
-    expect(read).toEqual({ ...header, contentBytes: 1000 });
+  test.each([
+    [1, undefined],
+    [2, header.cutTimeMs],
+  ])('the golden snapshot of version %i is read', async (version, cutTimeMs) => {
+    const read = await readSnapshot({ path: fileURLToPath(golden(version)), targetPath: target });
+    expect(read).toEqual({ ...header, cutTimeMs, contentBytes: 1000 });
     expect((await readFile(target)).equals(Buffer.alloc(1000, 'golden '))).toBe(true);
   });
 
@@ -106,13 +113,13 @@ describe('snapshot', () => {
 
   test('two frames that changed places are detected', async () => {
     const good = await readFile(await written(Buffer.alloc(2 * MIB, 'a')));
-    const frameBytes = 48 + good.readUInt32LE(112 + 12);
-    const first = good.subarray(112, 112 + frameBytes);
-    const second = good.subarray(112 + frameBytes, 112 + 2 * frameBytes);
+    const frameBytes = 48 + good.readUInt32LE(HEAD + 12);
+    const first = good.subarray(HEAD, HEAD + frameBytes);
+    const second = good.subarray(HEAD + frameBytes, HEAD + 2 * frameBytes);
     expect(second.readUInt32LE(4)).toBe(1);
     const path = join(folder, 'swapped');
-    const rest = good.subarray(112 + 2 * frameBytes);
-    await writeFile(path, Buffer.concat([good.subarray(0, 112), second, first, rest]));
+    const rest = good.subarray(HEAD + 2 * frameBytes);
+    await writeFile(path, Buffer.concat([good.subarray(0, HEAD), second, first, rest]));
     await expect(readSnapshot({ path, targetPath: target })).rejects.toThrow(/another index/);
   });
 
@@ -125,8 +132,8 @@ describe('snapshot', () => {
     const misnamed = join(folder, 'snapshot-000000000008');
     await writeFile(misnamed, bytes);
     await expect(readSnapshotHeader(misnamed)).rejects.toThrow(/is of epoch 7/);
-    bytes.writeUInt16LE(2, 4);
-    blake3(bytes.subarray(0, 80)).copy(bytes, 80);
+    bytes.writeUInt16LE(3, 4);
+    blake3(bytes.subarray(0, HEAD - 32)).copy(bytes, HEAD - 32);
     await writeFile(path, bytes);
     await expect(readSnapshotHeader(path)).rejects.toMatchObject({ code: 'NEWER_FORMAT' });
   });

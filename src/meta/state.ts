@@ -212,6 +212,7 @@ export class MetaState {
         return this.extents.replace(op.ino, op.ranges);
       case 'chunk':
       case 'inline':
+      case 'forget':
         return; // Chunks are the committed database's business.
     }
   }

@@ -176,6 +176,7 @@ async function writeVolume(paths: HomePaths, config: Config, map: DiskMap): Prom
         epoch: 0 as Epoch,
         incarnation: 0,
         recordId: head.recordId,
+        cutTimeMs: head.cutTimeMs,
       },
       source,
     });

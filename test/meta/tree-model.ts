@@ -82,7 +82,7 @@ export class TreeModel {
     if (op.kind === 'rename') return this.#rename(op);
     if (op.kind === 'tmpfile') return this.#tmpfile(op);
     if (op.kind === 'chunk' || op.kind === 'inline') return;
-    if (node === undefined || op.kind === 'extents') return;
+    if (node === undefined || op.kind === 'extents' || op.kind === 'forget') return;
     if (op.kind === 'punch' || op.kind === 'clone') return written(node, op);
     if (op.kind === 'reap') this.nodes.delete(op.ino);
     else if (op.kind === 'setattr') setAttributes(node, op.change, op.time);
