@@ -1,12 +1,17 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assert, DfsError } from '../base/errors.ts';
 import type { ChunkId, DiskId } from '../base/ids.ts';
 import { syncFolder } from '../base/publish.ts';
-import { schemesEqual } from '../chunk/mod.ts';
+import { type PieceKey, pieceKeyText } from '../chunk/mod.ts';
 import { BucketFiles } from './bucket-files.ts';
 import { VOLUME_TAG_BYTES } from './bucket-format.ts';
-import { BucketIndex, type IndexedPiece, type PieceLocation } from './bucket-index.ts';
+import {
+  BucketIndex,
+  type IndexedPiece,
+  type ListedRow,
+  type PieceLocation,
+} from './bucket-index.ts';
 import {
   type BucketDamage,
   type InspectedFile,
@@ -18,6 +23,7 @@ import { type BucketIo, systemIo } from './file-io.ts';
 import { type BucketPiece, checkPiece, planWrites } from './piece-writes.ts';
 import { readRecord, type StoredPiece } from './read-record.ts';
 import { type DiskUsage, UsageCounter } from './usage.ts';
+import { type PieceCheck, verifyPieces } from './verify-pieces.ts';
 
 // States: open -> closed. While open, the files may fail for good (bucket-files.ts); from then on
 // every call throws UNAVAILABLE.
@@ -148,13 +154,14 @@ export class BucketDisk {
   }
 
   /** The piece, verified; undefined if it is not here, CORRUPT if it is not what was written. */
-  async read(chunkId: ChunkId, pieceIndex: number): Promise<StoredPiece | undefined> {
+  async read({ chunkId, scheme, pieceIndex }: PieceKey): Promise<StoredPiece | undefined> {
     this.#check('read from');
-    const location = this.#index.get(chunkId, pieceIndex);
+    const key = { chunkId, scheme, pieceIndex };
+    const location = this.#index.get(key);
     if (location === undefined) return undefined;
     const { diskId, folder } = this;
     const volumeTag = this.#volumeTag;
-    const piece: IndexedPiece = { ...location, chunkId, pieceIndex };
+    const piece: IndexedPiece = { ...location, ...key };
     try {
       const stored = await this.#files.use(location.bucket, (handle) =>
         readRecord({ handle, piece, volumeTag, diskId, folder }),
@@ -167,26 +174,23 @@ export class BucketDisk {
   }
 
   /** True when the piece is indexed and not known to be bad. */
-  async has(chunkId: ChunkId, pieceIndex: number): Promise<boolean> {
-    const found = await this.find(chunkId, pieceIndex);
+  async has(key: PieceKey): Promise<boolean> {
+    const found = await this.find(key);
     return found !== undefined && !found.bad;
   }
 
   /** Where the index says that a piece lies, and whether it is known to be bad. */
-  find(
-    chunkId: ChunkId,
-    pieceIndex: number,
-  ): Promise<{ bucket: number; bad: boolean } | undefined> {
+  find(key: PieceKey): Promise<{ bucket: number; bad: boolean } | undefined> {
     return this.#answer('look into', () => {
-      const location = this.#index.get(chunkId, pieceIndex);
+      const location = this.#index.get(key);
       if (location === undefined) return undefined;
-      return { bucket: location.bucket, bad: this.#index.isBad(chunkId, pieceIndex) };
+      return { bucket: location.bucket, bad: this.#index.isBad(key) };
     });
   }
 
   /** Remembers that a piece did not verify, until it is written again or removed. */
-  markBad(chunkId: ChunkId, pieceIndex: number): Promise<void> {
-    return this.#answer('mark a piece of', () => this.#index.markBad(chunkId, pieceIndex));
+  markBad(key: PieceKey): Promise<void> {
+    return this.#answer('mark a piece of', () => this.#index.markBad(key));
   }
 
   /** How many pieces are known to be bad. */
@@ -199,25 +203,53 @@ export class BucketDisk {
     return this.#answer('measure', () => this.#usage.usage());
   }
 
-  /** Every indexed piece; what is added or removed meanwhile may be among them or not. */
-  async *pieces(): AsyncGenerator<IndexedPiece> {
-    this.#check('list');
-    for (const piece of this.#index.pieces()) {
-      yield piece;
-      this.#check('list');
+  /** The size of the file system that the disk is on, and what of it is free for us. */
+  async space(): Promise<{ totalBytes: number; freeBytes: number }> {
+    this.#check('measure');
+    try {
+      const { bsize, blocks, bavail } = await statfs(this.folder);
+      return { totalBytes: blocks * bsize, freeBytes: bavail * bsize };
+    } catch (error) {
+      throw ioError(`measure the file system of ${this.#label}`, error);
     }
   }
 
-  /** Forgets a piece and gives its space back; false if it was not here. */
-  async remove(chunkId: ChunkId, pieceIndex: number): Promise<boolean> {
+  /**
+   * The pieces of the chunks behind `after` by the index, in the order of the chunks' ids: about
+   * `limit` of them, all pieces of a chunk in one answer; none when there are no more.
+   */
+  list(after: ChunkId | undefined, limit: number): Promise<ListedRow[]> {
+    assert(Number.isInteger(limit) && limit > 0, 'a list has a limit');
+    return this.#answer('list', () => this.#index.list(after, limit));
+  }
+
+  /** Reads and verifies pieces, and remembers those that are bad. */
+  async verify(keys: readonly PieceKey[]): Promise<PieceCheck[]> {
+    this.#check('verify pieces of');
+    return verifyPieces(keys, {
+      read: (key) => this.read(key),
+      markBad: (key) => this.#readOnly || this.#index.markBad(key),
+    });
+  }
+
+  /** Forgets pieces and gives their space back; how many were here. */
+  async remove(keys: readonly PieceKey[]): Promise<number> {
     this.#checkWritable('remove from');
     return this.#exclusive(async () => {
-      const location = this.#index.get(chunkId, pieceIndex);
-      if (location === undefined) return false;
-      this.#index.remove(chunkId, pieceIndex);
-      this.#usage.remove(location);
-      await this.#punch(location);
-      return true;
+      const here = new Map<string, PieceKey & PieceLocation>();
+      for (const { chunkId, scheme, pieceIndex } of keys) {
+        const key = { chunkId, scheme, pieceIndex };
+        const location = this.#index.get(key);
+        if (location !== undefined) here.set(pieceKeyText(key), { ...location, ...key });
+      }
+      const pieces = [...here.values()];
+      // First from the index: what a crash leaves behind is lost space, not a row without a piece.
+      this.#index.remove(pieces);
+      for (const piece of pieces) {
+        this.#usage.remove(piece);
+        await this.#punch(piece);
+      }
+      return pieces.length;
     });
   }
 
@@ -240,7 +272,7 @@ export class BucketDisk {
     const placed = writes.flatMap((write, at) =>
       results[at]?.status === 'fulfilled' ? write.placed : [],
     );
-    const replaced = placed.map(({ chunkId, pieceIndex }) => this.#index.get(chunkId, pieceIndex));
+    const replaced = placed.map((piece) => this.#index.get(piece));
     this.#index.put(placed);
     for (const location of placed) this.#usage.add(location);
     for (const location of replaced) {
@@ -256,20 +288,19 @@ export class BucketDisk {
   async #missingOf(pieces: readonly BucketPiece[]): Promise<BucketPiece[]> {
     const missing = new Map<string, BucketPiece>();
     for (const piece of pieces) {
-      const key = `${piece.pieceIndex} ${piece.chunkId.toString('latin1')}`;
+      const key = pieceKeyText(piece);
       if (missing.has(key)) continue;
-      if (await this.#isWhole(piece)) this.#index.clearBad(piece.chunkId, piece.pieceIndex);
+      if (await this.#isWhole(piece)) this.#index.clearBad(piece);
       else missing.set(key, piece);
     }
     return [...missing.values()];
   }
 
-  async #isWhole({ chunkId, pieceIndex, scheme, payload }: BucketPiece): Promise<boolean> {
-    if (this.#index.get(chunkId, pieceIndex) === undefined) return false;
+  async #isWhole(piece: BucketPiece): Promise<boolean> {
+    if (this.#index.get(piece) === undefined) return false;
     try {
-      const stored = await this.read(chunkId, pieceIndex);
-      if (stored === undefined) return false;
-      return schemesEqual(stored.scheme, scheme) && stored.payload.equals(payload);
+      const stored = await this.read(piece);
+      return stored?.payload.equals(piece.payload) === true;
     } catch (error) {
       if (error instanceof DfsError && error.code === 'CORRUPT') return false;
       throw error;
@@ -299,10 +330,10 @@ export class BucketDisk {
   }
 
   /** Drops the row of a piece that turned out to be a hole. */
-  #forget({ chunkId, pieceIndex, offset }: IndexedPiece): void {
-    const location = this.#index.get(chunkId, pieceIndex);
-    if (this.#readOnly || location === undefined || location.offset !== offset) return;
-    this.#index.remove(chunkId, pieceIndex);
+  #forget(piece: IndexedPiece): void {
+    const location = this.#index.get(piece);
+    if (this.#readOnly || location === undefined || location.offset !== piece.offset) return;
+    this.#index.remove([piece]);
     this.#usage.remove(location);
   }
 

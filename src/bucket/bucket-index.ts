@@ -1,7 +1,9 @@
 import type Database from 'better-sqlite3';
 import type { ChunkId } from '../base/ids.ts';
+import type { PieceKey } from '../chunk/mod.ts';
 import { indexError } from './disk-errors.ts';
 import { completeIndexFile, type IndexSource, openIndexFile } from './index-file.ts';
+import { schemeCode, schemeOfCode } from './scheme-code.ts';
 
 // Invariants.
 // 1. The index is a cache. Whoever reads a record verifies it, so a wrong row is an error or a
@@ -18,9 +20,12 @@ export interface PieceLocation {
 }
 
 /** A row: which piece lies where. */
-export interface IndexedPiece extends PieceLocation {
-  readonly chunkId: ChunkId;
-  readonly pieceIndex: number;
+export interface IndexedPiece extends PieceLocation, PieceKey {}
+
+/** A row as {@link BucketIndex.list} gives it. */
+export interface ListedRow extends IndexedPiece {
+  /** It is known not to verify. */
+  readonly bad: boolean;
 }
 
 /** What the indexed records of a bucket sum up to. */
@@ -32,17 +37,20 @@ export interface BucketTotals {
   readonly end: number;
 }
 
-const PAGE_ROWS = 1000;
+const COLUMNS = 'chunk, scheme, piece, bucket, offset, bytes';
+const LISTED = `SELECT ${COLUMNS}, EXISTS (SELECT 1 FROM bad WHERE bad.chunk = pieces.chunk
+    AND bad.scheme = pieces.scheme AND bad.piece = pieces.piece) AS bad FROM pieces`;
+const KEY = 'chunk = ? AND scheme = ? AND piece = ?';
 
 const SQL = {
-  get: 'SELECT bucket, offset, bytes FROM pieces WHERE chunk = ? AND piece = ?',
-  put: 'INSERT OR REPLACE INTO pieces (chunk, piece, bucket, offset, bytes) VALUES (?, ?, ?, ?, ?)',
-  remove: 'DELETE FROM pieces WHERE chunk = ? AND piece = ?',
-  page: `SELECT chunk, piece, bucket, offset, bytes FROM pieces
-    WHERE (chunk, piece) > (?, ?) ORDER BY chunk, piece LIMIT ${PAGE_ROWS}`,
-  isBad: 'SELECT 1 FROM bad WHERE chunk = ? AND piece = ?',
-  markBad: 'INSERT OR IGNORE INTO bad (chunk, piece) VALUES (?, ?)',
-  clearBad: 'DELETE FROM bad WHERE chunk = ? AND piece = ?',
+  get: `SELECT bucket, offset, bytes FROM pieces WHERE ${KEY}`,
+  put: `INSERT OR REPLACE INTO pieces (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)`,
+  remove: `DELETE FROM pieces WHERE ${KEY}`,
+  list: `${LISTED} WHERE chunk > ? ORDER BY chunk, scheme, piece LIMIT ?`,
+  listOf: `${LISTED} WHERE chunk = ? ORDER BY scheme, piece`,
+  isBad: `SELECT 1 FROM bad WHERE ${KEY}`,
+  markBad: 'INSERT OR IGNORE INTO bad (chunk, scheme, piece) VALUES (?, ?, ?)',
+  clearBad: `DELETE FROM bad WHERE ${KEY}`,
   badCount: 'SELECT count(*) AS count FROM bad',
   synced: 'SELECT bucket, synced FROM buckets',
   setSynced: 'INSERT OR REPLACE INTO buckets (bucket, synced) VALUES (?, ?)',
@@ -57,7 +65,9 @@ type Statements = Record<keyof typeof SQL, Database.Statement>;
 
 interface Row extends PieceLocation {
   readonly chunk: Buffer;
+  readonly scheme: number;
   readonly piece: number;
+  readonly bad: number;
 }
 
 /** Which pieces a disk holds and where: SQLite, rebuilt from the buckets when it is lost. */
@@ -87,8 +97,8 @@ export class BucketIndex {
     this.#run(() => completeIndexFile(this.#database, this.#source));
   }
 
-  get(chunkId: ChunkId, pieceIndex: number): PieceLocation | undefined {
-    return this.#run(() => this.#statements.get.get(chunkId, pieceIndex) as Row | undefined);
+  get(key: PieceKey): PieceLocation | undefined {
+    return this.#run(() => this.#statements.get.get(...columnsOf(key)) as Row | undefined);
   }
 
   /** Adds or moves pieces, all or none; they are no longer bad. */
@@ -96,43 +106,49 @@ export class BucketIndex {
     this.transaction(() => {
       const { put, clearBad } = this.#statements;
       const anyBad = this.badCount() > 0;
-      for (const { chunkId, pieceIndex, bucket, offset, bytes } of pieces) {
-        put.run(chunkId, pieceIndex, bucket, offset, bytes);
-        if (anyBad) clearBad.run(chunkId, pieceIndex);
+      for (const piece of pieces) {
+        const key = columnsOf(piece);
+        put.run(...key, piece.bucket, piece.offset, piece.bytes);
+        if (anyBad) clearBad.run(...key);
       }
     });
   }
 
-  remove(chunkId: ChunkId, pieceIndex: number): void {
+  /** Removes pieces, all or none. */
+  remove(keys: readonly PieceKey[]): void {
     this.transaction(() => {
-      this.#statements.remove.run(chunkId, pieceIndex);
-      this.#statements.clearBad.run(chunkId, pieceIndex);
+      for (const key of keys) {
+        this.#statements.remove.run(...columnsOf(key));
+        this.#statements.clearBad.run(...columnsOf(key));
+      }
     });
   }
 
-  /** All pieces in the order of their ids; pieces added meanwhile may be among them. */
-  *pieces(): Generator<IndexedPiece> {
-    let after: [Buffer, number] = [Buffer.alloc(0), -1];
-    for (;;) {
-      const rows = this.#run(() => this.#statements.page.all(...after) as Row[]);
-      for (const { chunk, piece, bucket, offset, bytes } of rows) {
-        yield { chunkId: chunk as ChunkId, pieceIndex: piece, bucket, offset, bytes };
-        after = [chunk, piece];
-      }
-      if (rows.length < PAGE_ROWS) return;
-    }
+  /**
+   * The pieces behind the chunk `after`, in the order of their chunks' ids: `limit` of them, and the
+   * rest of the last chunk's. None when there are no more.
+   */
+  list(after: ChunkId | undefined, limit: number): ListedRow[] {
+    return this.#run(() => {
+      const { list, listOf } = this.#statements;
+      const rows = list.all(after ?? Buffer.alloc(0), limit) as Row[];
+      const last = rows.at(-1)?.chunk;
+      if (last === undefined || rows.length < limit) return rows.map(listed);
+      const whole = rows.filter(({ chunk }) => !chunk.equals(last));
+      return [...whole, ...(listOf.all(last) as Row[])].map(listed);
+    });
   }
 
-  isBad(chunkId: ChunkId, pieceIndex: number): boolean {
-    return this.#run(() => this.#statements.isBad.get(chunkId, pieceIndex)) !== undefined;
+  isBad(key: PieceKey): boolean {
+    return this.#run(() => this.#statements.isBad.get(...columnsOf(key))) !== undefined;
   }
 
-  markBad(chunkId: ChunkId, pieceIndex: number): void {
-    this.#run(() => this.#statements.markBad.run(chunkId, pieceIndex));
+  markBad(key: PieceKey): void {
+    this.#run(() => this.#statements.markBad.run(...columnsOf(key)));
   }
 
-  clearBad(chunkId: ChunkId, pieceIndex: number): void {
-    this.#run(() => this.#statements.clearBad.run(chunkId, pieceIndex));
+  clearBad(key: PieceKey): void {
+    this.#run(() => this.#statements.clearBad.run(...columnsOf(key)));
   }
 
   badCount(): number {
@@ -181,6 +197,16 @@ export class BucketIndex {
       throw indexError(this.#source.path, error);
     }
   }
+}
+
+function columnsOf({ chunkId, scheme, pieceIndex }: PieceKey): [Buffer, number, number] {
+  return [chunkId, schemeCode(scheme), pieceIndex];
+}
+
+function listed(row: Row): ListedRow {
+  const { chunk, scheme, piece, bucket, offset, bytes, bad } = row;
+  const key = { chunkId: chunk as ChunkId, scheme: schemeOfCode(scheme), pieceIndex: piece };
+  return { ...key, bucket, offset, bytes, bad: bad !== 0 };
 }
 
 interface SyncedRow {

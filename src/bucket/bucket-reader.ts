@@ -3,7 +3,7 @@ import { ByteReader } from '../base/bytes.ts';
 import { DfsError } from '../base/errors.ts';
 import { CHUNK_ID_BYTES, type ChunkId } from '../base/ids.ts';
 import { KIB } from '../base/limits.ts';
-import { checkScheme, isChunkLength, pieceBytes, pieceCount, type Scheme } from '../chunk/mod.ts';
+import { isChunkLength, pieceBytes, pieceCount, type Scheme } from '../chunk/mod.ts';
 import {
   type BucketIdentity,
   CHECKSUM_BYTES,
@@ -13,11 +13,10 @@ import {
   RECORD_HEADER_BYTES,
   RECORD_MAGIC,
   type RecordHeader,
-  SCHEME_ERASURE,
-  SCHEME_REPLICA,
   VOLUME_TAG_BYTES,
 } from './bucket-format.ts';
 import type { RecordPlace } from './bucket-writer.ts';
+import { schemeOfCode } from './scheme-code.ts';
 
 const PREFIX_BYTES = 12;
 const ZEROS = Buffer.alloc(64 * KIB);
@@ -127,16 +126,11 @@ function openHeader({ bytes, magic, headerBytes, what }: HeaderSource): ByteRead
 function decodeScheme(reader: ByteReader, what: string): Scheme {
   const [kind, first, second] = [reader.u8(), reader.u8(), reader.u8()];
   try {
-    if (kind === SCHEME_REPLICA && second === 0) {
-      return checkScheme({ kind: 'replica', copies: first });
-    }
-    if (kind === SCHEME_ERASURE) {
-      return checkScheme({ kind: 'ec', dataPieces: first, parityPieces: second });
-    }
+    return schemeOfCode((kind << 16) | (first << 8) | second);
   } catch (cause) {
-    throw new DfsError('CORRUPT', `Cannot read ${what}: its scheme is out of bounds`, { cause });
+    const text = `Cannot read ${what}: its scheme is ${kind}, ${first}, ${second}`;
+    throw new DfsError('CORRUPT', text, { cause });
   }
-  throw corrupt(what, `its scheme is ${kind}, ${first}, ${second}`);
 }
 
 function verifyTag(found: Buffer, expected: Buffer, what: string): void {

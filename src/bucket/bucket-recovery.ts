@@ -179,8 +179,9 @@ async function indexRecords(task: FileRecovery): ReturnType<typeof scanBucket> {
     bucket,
     what: file.path,
     pieces: !index.fresh,
-    onRecord: ({ chunkId, pieceIndex, payloadBytes }, offset) => {
-      batch.push({ chunkId, pieceIndex, bucket, offset, bytes: recordBytes(payloadBytes) });
+    onRecord: ({ chunkId, scheme, pieceIndex, payloadBytes }, offset) => {
+      const bytes = recordBytes(payloadBytes);
+      batch.push({ chunkId, scheme, pieceIndex, bucket, offset, bytes });
       if (batch.length < INDEX_BATCH) return;
       index.put(batch);
       batch = [];

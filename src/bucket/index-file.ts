@@ -3,8 +3,9 @@ import Database from 'better-sqlite3';
 import { CHUNK_ID_BYTES } from '../base/ids.ts';
 import { BUCKET_MAX, FILE_HEADER_BYTES, RECORD_HEADER_BYTES } from './bucket-format.ts';
 import { codeOf, indexError } from './disk-errors.ts';
+import { SCHEME_CODE_MAX } from './scheme-code.ts';
 
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
 const CACHE_KIB = 8 * 1024;
 /** Offset of the two bytes of a database file that say whether it is in WAL mode. */
 const JOURNAL_MODE_OFFSET = 18;
@@ -18,14 +19,17 @@ const SCHEMA = `
     STRICT;
   CREATE TABLE pieces (
     chunk BLOB NOT NULL CHECK (length(chunk) = ${CHUNK_ID_BYTES}),
+    scheme INTEGER NOT NULL CHECK (scheme BETWEEN 0 AND ${SCHEME_CODE_MAX}),
     piece INTEGER NOT NULL CHECK (piece BETWEEN 0 AND 255),
     bucket INTEGER NOT NULL CHECK (bucket BETWEEN 0 AND ${BUCKET_MAX}),
     offset INTEGER NOT NULL CHECK (offset >= ${FILE_HEADER_BYTES}),
     bytes INTEGER NOT NULL CHECK (bytes > ${RECORD_HEADER_BYTES}),
-    PRIMARY KEY (chunk, piece)
+    PRIMARY KEY (chunk, scheme, piece)
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE bad (chunk BLOB NOT NULL, piece INTEGER NOT NULL, PRIMARY KEY (chunk, piece))
-    STRICT, WITHOUT ROWID;
+  CREATE TABLE bad (
+    chunk BLOB NOT NULL, scheme INTEGER NOT NULL, piece INTEGER NOT NULL,
+    PRIMARY KEY (chunk, scheme, piece)
+  ) STRICT, WITHOUT ROWID;
   PRAGMA user_version = ${SCHEMA_VERSION};
 `;
 

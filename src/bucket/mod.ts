@@ -7,7 +7,7 @@
 export type { BucketDiskOptions } from './bucket-disk.ts';
 export { BucketDisk } from './bucket-disk.ts';
 export { BUCKET_MAX, recordBytes, VOLUME_TAG_BYTES } from './bucket-format.ts';
-export type { IndexedPiece } from './bucket-index.ts';
+export type { ListedRow } from './bucket-index.ts';
 export type { BucketDamage } from './bucket-recovery.ts';
 export type { BucketIo } from './file-io.ts';
 export { systemIo } from './file-io.ts';
@@ -30,3 +30,4 @@ export {
 } from './slot-format.ts';
 export { slotFileName } from './slot-writer.ts';
 export type { DiskUsage, PieceTotals } from './usage.ts';
+export type { PieceCheck } from './verify-pieces.ts';

@@ -1,18 +1,15 @@
 import { blake3 } from '@napi-rs/blake-hash';
 import { assert, DfsError } from '../base/errors.ts';
 import type { DiskId } from '../base/ids.ts';
-import { CHUNK_ID_BYTES, type ChunkId } from '../base/ids.ts';
-import { checkScheme, isChunkLength, pieceBytes, pieceCount, type Scheme } from '../chunk/mod.ts';
+import { CHUNK_ID_BYTES } from '../base/ids.ts';
+import { checkScheme, isChunkLength, type PieceKey, pieceBytes, pieceCount } from '../chunk/mod.ts';
 import { BUCKET_MAX, FILE_HEADER_BYTES, recordBytes } from './bucket-format.ts';
 import type { IndexedPiece } from './bucket-index.ts';
 import { encodeFileHeader, encodeRecordHeader, recordPadding } from './bucket-writer.ts';
 
 /** A piece to be stored. */
-export interface BucketPiece {
+export interface BucketPiece extends PieceKey {
   readonly bucket: number;
-  readonly chunkId: ChunkId;
-  readonly pieceIndex: number;
-  readonly scheme: Scheme;
   /** Length of the whole chunk. */
   readonly chunkBytes: number;
   readonly payload: Buffer;
@@ -85,7 +82,7 @@ function planBucket(bucket: number, pieces: BucketPiece[], target: WriteTarget):
     const place = { volumeTag, bucket, offset: end };
     buffers.push(encodeRecordHeader(place, header), payload, recordPadding(payloadBytes));
     const bytes = recordBytes(payloadBytes);
-    placed.push({ chunkId, pieceIndex, bucket, offset: end, bytes });
+    placed.push({ chunkId, scheme, pieceIndex, bucket, offset: end, bytes });
     end += bytes;
   }
   return { bucket, offset, end, buffers: buffers.filter((part) => part.length > 0), placed };

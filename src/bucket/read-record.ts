@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { DfsError } from '../base/errors.ts';
 import { CHUNK_BYTES_MAX } from '../base/limits.ts';
-import type { Scheme } from '../chunk/mod.ts';
+import { formatScheme, type Scheme, schemesEqual } from '../chunk/mod.ts';
 import { RECORD_HEADER_BYTES, recordBytes } from './bucket-format.ts';
 import type { IndexedPiece } from './bucket-index.ts';
 import { decodeRecordHeader, isZero, verifyRecordBody } from './bucket-reader.ts';
@@ -26,7 +26,7 @@ export interface RecordRequest {
 /** The piece, verified against its record and the request; undefined where a hole is. */
 export async function readRecord(request: RecordRequest): Promise<StoredPiece | undefined> {
   const { handle, piece, volumeTag, diskId, folder } = request;
-  const { bucket, offset, bytes, chunkId, pieceIndex } = piece;
+  const { bucket, offset, bytes, chunkId, scheme, pieceIndex } = piece;
   const id = chunkId.toString('hex');
   const where = `offset ${offset} of bucket ${bucket} on disk ${diskId} (${folder})`;
   const what = `piece ${pieceIndex} of chunk ${id.slice(0, 16)} at ${where}`;
@@ -38,8 +38,10 @@ export async function readRecord(request: RecordRequest): Promise<StoredPiece | 
     const head = record.subarray(0, RECORD_HEADER_BYTES);
     if (isZero(head)) return undefined;
     const header = decodeRecordHeader(record, { volumeTag, bucket, offset }, what);
-    if (!header.chunkId.equals(chunkId) || header.pieceIndex !== pieceIndex) {
-      const found = `piece ${header.pieceIndex} of chunk ${header.chunkId.toString('hex')}`;
+    const isIt = header.chunkId.equals(chunkId) && header.pieceIndex === pieceIndex;
+    if (!isIt || !schemesEqual(header.scheme, scheme)) {
+      const of = `${formatScheme(header.scheme)} of chunk ${header.chunkId.toString('hex')}`;
+      const found = `piece ${header.pieceIndex} by ${of}`;
       throw new DfsError('CORRUPT', `Cannot read ${what}: ${found} is there`);
     }
     if (recordBytes(header.payloadBytes) !== record.length) {

@@ -3,8 +3,10 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { assert } from '../base/errors.ts';
 import type { ChunkId } from '../base/ids.ts';
 import { BucketDisk } from '../bucket/mod.ts';
+import type { PieceKey } from '../chunk/mod.ts';
 import type { PieceToStore } from '../store/mod.ts';
-import type { DiskThreadData, PieceName } from './disk-thread.ts';
+import type { DiskThreadData, ListRequest } from './disk-thread.ts';
+import { packPieces, unpackPieces } from './packed-pieces.ts';
 import { Moved, Rpc } from './rpc.ts';
 
 assert(parentPort !== null, 'the disk worker runs in a thread of its own');
@@ -28,8 +30,8 @@ function buffersIn<T extends object>(value: T): T {
   return Object.fromEntries(entries) as T;
 }
 
-function chunkIdOf({ chunkId }: { chunkId: Uint8Array }): ChunkId {
-  return bufferOf(chunkId) as ChunkId;
+function moved(bytes: Uint8Array, result: unknown): Moved {
+  return new Moved(result, [bytes.buffer as ArrayBuffer]);
 }
 
 new Rpc(parentPort, {
@@ -38,16 +40,22 @@ new Rpc(parentPort, {
   },
   append: (pieces: PieceToStore[]) => disk().append(pieces.map(buffersIn)),
   sync: () => disk().sync(),
-  read: async (name: PieceName) => {
-    const piece = await disk().read(chunkIdOf(name), name.pieceIndex);
+  read: async (key: PieceKey) => {
+    const piece = await disk().read(buffersIn(key));
     if (piece === undefined) return undefined;
     const payload = Uint8Array.from(piece.payload);
-    return new Moved({ ...piece, payload }, [payload.buffer]);
+    return moved(payload, { ...piece, payload });
   },
-  find: (name: PieceName) => disk().find(chunkIdOf(name), name.pieceIndex),
-  markBad: (name: PieceName) => disk().markBad(chunkIdOf(name), name.pieceIndex),
+  find: (key: PieceKey) => disk().find(buffersIn(key)),
+  markBad: (key: PieceKey) => disk().markBad(buffersIn(key)),
   badCount: () => disk().badCount(),
   usage: () => disk().usage(),
-  remove: (name: PieceName) => disk().remove(chunkIdOf(name), name.pieceIndex),
+  space: () => disk().space(),
+  list: async ({ after, limit }: ListRequest) => {
+    const packed = packPieces(await disk().list(after && (bufferOf(after) as ChunkId), limit));
+    return moved(packed, packed);
+  },
+  verify: (keys: Uint8Array) => disk().verify(unpackPieces(keys)),
+  remove: (keys: Uint8Array) => disk().remove(unpackPieces(keys)),
   close: () => opened?.close(),
 });

@@ -4,7 +4,15 @@ import { DfsError } from '../base/errors.ts';
 import type { ChunkId } from '../base/ids.ts';
 import { DISK_DEADLINE_MS } from '../base/limits.ts';
 import type { BucketDiskOptions } from '../bucket/mod.ts';
-import { type PieceDisk, type PieceRead, type PieceToStore, withDeadline } from '../store/mod.ts';
+import type { PieceKey } from '../chunk/mod.ts';
+import {
+  type ListedPiece,
+  type PieceDisk,
+  type PieceRead,
+  type PieceToStore,
+  withDeadline,
+} from '../store/mod.ts';
+import { packPieces, unpackPieces } from './packed-pieces.ts';
 import { Rpc } from './rpc.ts';
 
 /** What the thread of a disk is started with: {@link BucketDiskOptions} as another thread gets it. */
@@ -18,10 +26,10 @@ export interface DiskThreadData {
 /** Memory for what lives shortly, which is nearly all there is in such a thread. */
 const YOUNG_MIB = 2;
 
-/** Which piece of which chunk. */
-export interface PieceName {
-  chunkId: Uint8Array;
-  pieceIndex: number;
+/** What of the index is wanted. */
+export interface ListRequest {
+  after: Uint8Array | undefined;
+  limit: number;
 }
 
 /**
@@ -88,19 +96,19 @@ class DiskThread implements PieceDisk {
     return this.#rpc.call('sync', undefined);
   }
 
-  async read(chunkId: ChunkId, pieceIndex: number): Promise<PieceRead | undefined> {
-    const piece = await this.#ask<PieceRead | undefined>('read', chunkId, pieceIndex);
+  async read(key: PieceKey): Promise<PieceRead | undefined> {
+    const piece = await this.#ask<PieceRead | undefined>('read', key);
     if (piece === undefined) return undefined;
     const { buffer, byteOffset, length } = piece.payload;
     return { ...piece, payload: Buffer.from(buffer, byteOffset, length) };
   }
 
-  find(chunkId: ChunkId, pieceIndex: number): ReturnType<PieceDisk['find']> {
-    return this.#ask('find', chunkId, pieceIndex);
+  find(key: PieceKey): ReturnType<PieceDisk['find']> {
+    return this.#ask('find', key);
   }
 
-  markBad(chunkId: ChunkId, pieceIndex: number): Promise<void> {
-    return this.#ask('markBad', chunkId, pieceIndex);
+  markBad(key: PieceKey): Promise<void> {
+    return this.#ask('markBad', key);
   }
 
   badCount(): Promise<number> {
@@ -111,8 +119,21 @@ class DiskThread implements PieceDisk {
     return this.#rpc.call('usage', undefined);
   }
 
-  remove(chunkId: ChunkId, pieceIndex: number): Promise<boolean> {
-    return this.#ask('remove', chunkId, pieceIndex);
+  space(): ReturnType<PieceDisk['space']> {
+    return this.#rpc.call('space', undefined);
+  }
+
+  async list(after: ChunkId | undefined, limit: number): Promise<ListedPiece[]> {
+    const request: ListRequest = { after: after && Uint8Array.from(after), limit };
+    return unpackPieces(await this.#rpc.call('list', request));
+  }
+
+  verify(keys: readonly PieceKey[]): ReturnType<PieceDisk['verify']> {
+    return this.#rpc.call('verify', packPieces(keys));
+  }
+
+  remove(keys: readonly PieceKey[]): Promise<number> {
+    return this.#rpc.call('remove', packPieces(keys));
   }
 
   close(): Promise<void> {
@@ -127,7 +148,8 @@ class DiskThread implements PieceDisk {
     await this.#worker.terminate();
   }
 
-  #ask<T>(method: string, chunkId: ChunkId, pieceIndex: number): Promise<T> {
-    return this.#rpc.call(method, { chunkId, pieceIndex } satisfies PieceName);
+  #ask<T>(method: string, { chunkId, scheme, pieceIndex }: PieceKey): Promise<T> {
+    // A chunk id may be a part of something large, and a clone would take all of it.
+    return this.#rpc.call(method, { chunkId: Uint8Array.from(chunkId), scheme, pieceIndex });
   }
 }

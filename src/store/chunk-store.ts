@@ -75,15 +75,16 @@ export class ChunkStore {
   async remove({ id, scheme }: Pick<ChunkToRead, 'id' | 'scheme'>): Promise<number> {
     const { disks } = this.#parts();
     let removed = 0;
+    const keys = [...Array(pieceCount(scheme)).keys()].map((pieceIndex) => {
+      return { chunkId: id, scheme, pieceIndex };
+    });
     for (const { diskId } of disks.all()) {
-      for (let index = 0; index < pieceCount(scheme); index++) {
-        try {
-          if ((await disks.readable(diskId)?.remove(id, index)) !== true) continue;
-          disks.spaceFreed(diskId);
-          removed++;
-        } catch (error) {
-          disks.writeFailed(diskId, error);
-        }
+      try {
+        const here = (await disks.readable(diskId)?.remove(keys)) ?? 0;
+        if (here > 0) disks.spaceFreed(diskId);
+        removed += here;
+      } catch (error) {
+        disks.writeFailed(diskId, error);
       }
     }
     return removed;

@@ -1,6 +1,19 @@
 import { withinMs } from '../base/deadline.ts';
 import type { ChunkId } from '../base/ids.ts';
-import type { PieceDisk, PieceRead, PieceToStore, PieceUsage } from './piece-disk.ts';
+import type { PieceKey } from '../chunk/mod.ts';
+import type {
+  DiskSpace,
+  ListedPiece,
+  PieceCheck,
+  PieceDisk,
+  PieceRead,
+  PieceToStore,
+  PieceUsage,
+} from './piece-disk.ts';
+
+// A long batch would be taken for a disk that hangs, and let short calls wait: it goes in parts.
+const VERIFIED_AT_ONCE = 8;
+const REMOVED_AT_ONCE = 256;
 
 /** The disk itself, but for calls that take too long: those throw TIMEOUT, and go on unheard. */
 export function withDeadline(disk: PieceDisk, label: string, timeoutMs: number): PieceDisk {
@@ -26,19 +39,16 @@ class DeadlineDisk implements PieceDisk {
     return this.#limit('sync', this.#disk.sync());
   }
 
-  read(chunkId: ChunkId, pieceIndex: number): Promise<PieceRead | undefined> {
-    return this.#limit('read from', this.#disk.read(chunkId, pieceIndex));
+  read(key: PieceKey): Promise<PieceRead | undefined> {
+    return this.#limit('read from', this.#disk.read(key));
   }
 
-  find(
-    chunkId: ChunkId,
-    pieceIndex: number,
-  ): Promise<{ bucket: number; bad: boolean } | undefined> {
-    return this.#limit('look into', this.#disk.find(chunkId, pieceIndex));
+  find(key: PieceKey): Promise<{ bucket: number; bad: boolean } | undefined> {
+    return this.#limit('look into', this.#disk.find(key));
   }
 
-  markBad(chunkId: ChunkId, pieceIndex: number): Promise<void> {
-    return this.#limit('mark a piece of', this.#disk.markBad(chunkId, pieceIndex));
+  markBad(key: PieceKey): Promise<void> {
+    return this.#limit('mark a piece of', this.#disk.markBad(key));
   }
 
   badCount(): Promise<number> {
@@ -49,8 +59,28 @@ class DeadlineDisk implements PieceDisk {
     return this.#limit('measure', this.#disk.usage());
   }
 
-  remove(chunkId: ChunkId, pieceIndex: number): Promise<boolean> {
-    return this.#limit('remove from', this.#disk.remove(chunkId, pieceIndex));
+  space(): Promise<DiskSpace> {
+    return this.#limit('measure', this.#disk.space());
+  }
+
+  list(after: ChunkId | undefined, limit: number): Promise<ListedPiece[]> {
+    return this.#limit('list', this.#disk.list(after, limit));
+  }
+
+  async verify(keys: readonly PieceKey[]): Promise<PieceCheck[]> {
+    const checks: PieceCheck[] = [];
+    for (const part of partsOf(keys, VERIFIED_AT_ONCE)) {
+      checks.push(...(await this.#limit('verify pieces of', this.#disk.verify(part))));
+    }
+    return checks;
+  }
+
+  async remove(keys: readonly PieceKey[]): Promise<number> {
+    let removed = 0;
+    for (const part of partsOf(keys, REMOVED_AT_ONCE)) {
+      removed += await this.#limit('remove from', this.#disk.remove(part));
+    }
+    return removed;
   }
 
   close(): Promise<void> {
@@ -60,4 +90,12 @@ class DeadlineDisk implements PieceDisk {
   #limit<T>(action: string, call: Promise<T>): Promise<T> {
     return withinMs(this.#timeoutMs, `${action} ${this.#label}`, call);
   }
+}
+
+/** No part for no keys would not ask the disk whether it is open. */
+function partsOf(keys: readonly PieceKey[], count: number): (readonly PieceKey[])[] {
+  const parts = Array.from({ length: Math.max(1, Math.ceil(keys.length / count)) }, (_, at) =>
+    keys.slice(at * count, (at + 1) * count),
+  );
+  return parts;
 }

@@ -4,10 +4,10 @@ import {
   decodePieces,
   formatScheme,
   hashChunk,
+  type PieceKey,
   pieceCount,
   piecesNeeded,
   type Scheme,
-  schemesEqual,
 } from '../chunk/mod.ts';
 import type { StoreParts } from './scatter.ts';
 
@@ -88,6 +88,7 @@ export async function readPiece(
   tryBad: boolean,
 ): Promise<PieceOutcome> {
   const { id, scheme, chunkBytes } = chunk;
+  const key: PieceKey = { chunkId: id, scheme, pieceIndex };
   let worst: PieceOutcome | undefined;
   for (const { diskId, bucket: placedIn } of candidates(store, chunk, pieceIndex)) {
     const disk = store.disks.readable(diskId);
@@ -99,15 +100,15 @@ export async function readPiece(
     }
     let bucket = placedIn;
     try {
-      const found = await disk.find(id, pieceIndex);
+      const found = await disk.find(key);
       if (found === undefined) continue;
       bucket = found.bucket;
       if (found.bad && !tryBad) {
         worst = { diskId, bucket, health: 'bad', trouble: 'it is known to be bad' };
         continue;
       }
-      const piece = await disk.read(id, pieceIndex);
-      if (piece === undefined || !schemesEqual(piece.scheme, scheme)) continue;
+      const piece = await disk.read(key);
+      if (piece === undefined) continue;
       if (piece.chunkBytes !== chunkBytes) {
         throw new DfsError('CORRUPT', `its chunk has ${piece.chunkBytes} bytes, not ${chunkBytes}`);
       }
@@ -116,7 +117,7 @@ export async function readPiece(
       store.disks.readFailed(diskId, error);
       const down = store.disks.readable(diskId) === undefined;
       worst = { diskId, bucket, health: down ? 'disk down' : 'bad', trouble: messageOf(error) };
-      if (!down) await noteBad(store, { id, pieceIndex, diskId });
+      if (!down) await noteBad(store, key, diskId);
     }
   }
   if (worst !== undefined) return worst;
@@ -126,13 +127,10 @@ export async function readPiece(
 }
 
 /** Remembers a piece that did not verify, so that it is repaired and not tried first again. */
-export async function noteBad(
-  store: ReadParts,
-  { id, pieceIndex, diskId }: { id: ChunkId; pieceIndex: number; diskId: DiskId },
-): Promise<void> {
+export async function noteBad(store: ReadParts, key: PieceKey, diskId: DiskId): Promise<void> {
   store.counters.badPieces++;
   try {
-    await store.disks.readable(diskId)?.markBad(id, pieceIndex);
+    await store.disks.readable(diskId)?.markBad(key);
   } catch (error) {
     store.disks.readFailed(diskId, error);
   }

@@ -42,10 +42,11 @@ async function locatePiece(
   index: number,
 ): Promise<PieceReport> {
   const places = candidates({ placer, disks }, chunk, index);
+  const key = { chunkId: chunk.id, scheme: chunk.scheme };
   let bad: PieceReport | undefined;
   for (const { diskId } of places) {
     try {
-      const found = await disks.readable(diskId)?.find(chunk.id, index);
+      const found = await disks.readable(diskId)?.find({ ...key, pieceIndex: index });
       if (found === undefined) continue;
       const { bucket } = found;
       if (!found.bad) return { index, diskId, bucket, health: 'ok' };
@@ -79,7 +80,7 @@ export async function verifyChunk(store: ReadParts, chunk: ChunkToRead): Promise
     if (payload === undefined || diskId === undefined) continue;
     if (expected[index]?.equals(payload) === true) continue;
     outcomes[index] = { ...outcome, health: 'bad' };
-    await noteBad(store, { id, pieceIndex: index, diskId });
+    await noteBad(store, { chunkId: id, scheme, pieceIndex: index }, diskId);
   }
   return report(outcomes, true);
 }

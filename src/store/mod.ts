@@ -9,5 +9,13 @@ export { withDeadline } from './deadline-disk.ts';
 export type { DiskStatus } from './disk-set.ts';
 export type { ChunkToRead, PieceHealth, ReadCounters } from './gather.ts';
 export type { ChunkReport, PieceReport } from './inspect.ts';
-export type { PieceDisk, PieceRead, PieceToStore, PieceUsage } from './piece-disk.ts';
+export type {
+  DiskSpace,
+  ListedPiece,
+  PieceCheck,
+  PieceDisk,
+  PieceRead,
+  PieceToStore,
+  PieceUsage,
+} from './piece-disk.ts';
 export type { ChunkToStore } from './scatter.ts';

@@ -27,10 +27,10 @@ async function answers(
 ): Promise<{ answers: Answer[]; damaged: boolean }> {
   const disk = await openDisk(folder);
   const result: Answer[] = [];
-  for (const { chunkId, pieceIndex, payload } of pieces) {
+  for (const piece of pieces) {
     try {
-      const stored = await disk.read(chunkId, pieceIndex);
-      if (stored !== undefined) expect(stored.payload.equals(payload)).toBe(true);
+      const stored = await disk.read(piece);
+      if (stored !== undefined) expect(stored.payload.equals(piece.payload)).toBe(true);
       result.push(stored === undefined ? 'missing' : 'right');
     } catch (error) {
       if (!(error instanceof DfsError)) throw error;
@@ -53,13 +53,13 @@ test('read() notices every flipped bit of a record, and the others stay right', 
     const harmed = Buffer.from(bytes);
     harmed[bit >> 3] = (harmed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
     await writeFile(bucketPath(folder), harmed, { flag: 'r+' });
-    await expect(disk.read(second.chunkId, 0)).rejects.toMatchObject({
+    await expect(disk.read(second)).rejects.toMatchObject({
       code: 'CORRUPT',
       details: { diskId: 3, bucket: 1, offset: start, chunkId: second.chunkId.toString('hex') },
     });
   }
-  expect((await disk.read(first.chunkId, 0))?.payload.equals(first.payload)).toBe(true);
-  expect((await disk.read(third.chunkId, 0))?.payload.equals(third.payload)).toBe(true);
+  expect((await disk.read(first))?.payload.equals(first.payload)).toBe(true);
+  expect((await disk.read(third))?.payload.equals(third.payload)).toBe(true);
 });
 
 test('open() without an index notices flipped bits of headers', async () => {

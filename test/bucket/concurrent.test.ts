@@ -24,12 +24,12 @@ test('appends, reads, removals and syncs at the same time lose and mix up nothin
         pending.push(disk.append([piece]));
       } else if (kind === 'remove') {
         model.delete(seed);
-        pending.push(disk.remove(piece.chunkId, 0));
+        pending.push(disk.remove([piece]));
       } else if (kind === 'sync') {
         pending.push(disk.sync());
       } else {
         const check = async (): Promise<void> => {
-          const stored = await disk.read(piece.chunkId, 0);
+          const stored = await disk.read(piece);
           if (stored !== undefined) expect(stored.payload.equals(piece.payload)).toBe(true);
         };
         pending.push(check());
@@ -42,8 +42,8 @@ test('appends, reads, removals and syncs at the same time lose and mix up nothin
     const again = await BucketDisk.open(owner);
     expect((await again.usage()).pieces).toBe(model.size);
     for (const seed of model) {
-      const { chunkId, payload } = pieceOf(seed);
-      expect((await again.read(chunkId, 0))?.payload.equals(payload)).toBe(true);
+      const piece = pieceOf(seed);
+      expect((await again.read(piece))?.payload.equals(piece.payload)).toBe(true);
     }
     expect(again.damage).toEqual([]);
     await again.close();

@@ -40,8 +40,9 @@ test('a bucket of version 1 is read, and written today as it was then', async ()
   await mkdir(join(old, 'buckets'));
   await writeFile(bucketPath(old, 4660), golden);
   const reader = await BucketDisk.open({ folder: old, ...OWNER, readOnly: true });
-  for (const { chunkId, pieceIndex, payload, scheme, chunkBytes } of pieces) {
-    const stored = await reader.read(chunkId, pieceIndex);
+  for (const piece of pieces) {
+    const { payload, scheme, chunkBytes } = piece;
+    const stored = await reader.read(piece);
     expect(stored).toMatchObject({ scheme, chunkBytes });
     expect(stored?.payload.equals(payload)).toBe(true);
   }

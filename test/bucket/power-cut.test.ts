@@ -79,7 +79,7 @@ test('after a power cut every synced piece is there, and no other is wrong', asy
         if (first === undefined) continue;
         live.delete(first[0]);
         removed.push(first[1]);
-        await disk.remove(first[1].chunkId, 0);
+        await disk.remove([first[1]]);
       }
     }
     const now = await readFile(bucketPath(folder)).catch(() => undefined);
@@ -91,20 +91,20 @@ test('after a power cut every synced piece is there, and no other is wrong', asy
 
     const again = await BucketDisk.open({ folder, ...OWNER });
     const kept = durable.filter((piece) => !removed.includes(piece));
-    for (const { chunkId, payload } of kept) {
-      expect((await again.read(chunkId, 0))?.payload.equals(payload)).toBe(true);
+    for (const piece of kept) {
+      expect((await again.read(piece))?.payload.equals(piece.payload)).toBe(true);
     }
     const all = [...live.values()];
-    for (const { chunkId, payload } of [...all, ...removed]) {
-      const stored = await again.read(chunkId, 0).catch(() => undefined);
-      if (stored !== undefined) expect(stored.payload.equals(payload)).toBe(true);
+    for (const piece of [...all, ...removed]) {
+      const stored = await again.read(piece).catch(() => undefined);
+      if (stored !== undefined) expect(stored.payload.equals(piece.payload)).toBe(true);
     }
     await again.append([...all, ...removed]);
     await again.sync();
     await again.close();
     const last = await BucketDisk.open({ folder, ...OWNER });
-    for (const { chunkId, payload } of [...all, ...removed]) {
-      expect((await last.read(chunkId, 0))?.payload.equals(payload)).toBe(true);
+    for (const piece of [...all, ...removed]) {
+      expect((await last.read(piece))?.payload.equals(piece.payload)).toBe(true);
     }
     await last.close();
   });

@@ -215,7 +215,7 @@ describe('an epoch that was not published', () => {
     const removals = rig.volume.disks.map(
       ({ buckets }) =>
         () =>
-          buckets?.remove(chunk.id, 0),
+          buckets?.remove([{ chunkId: chunk.id, scheme: chunk.scheme, pieceIndex: 0 }]),
     );
     for (const remove of removals) await remove();
     expect(await isWhole()).toBe(false);

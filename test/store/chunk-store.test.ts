@@ -209,7 +209,7 @@ test('get() names the pieces that keep it from reading', async () => {
   });
   await store.put(chunk);
   for (const { index, diskId } of (await store.locate(chunk)).slice(0, 2)) {
-    disks[(diskId ?? 1) - 1]?.flip(chunk.id, index);
+    disks[(diskId ?? 1) - 1]?.flip({ chunkId: chunk.id, scheme: chunk.scheme, pieceIndex: index });
   }
   for (let attempt = 0; attempt < 2; attempt++) {
     await expect(store.get(chunk)).rejects.toMatchObject({
@@ -260,8 +260,9 @@ test('get() returns right bytes or an error, whatever happens to pieces and disk
         const at = (await store.locate(chunk)).find((one) => one.diskId === diskId);
         if (at === undefined || harmed.has(diskId) || piece > 4) continue;
         harmed.add(diskId);
-        if (kind === 'lose') await target?.remove(chunk.id, at.index);
-        else if (kind === 'flip') target?.flip(chunk.id, at.index);
+        const key = { chunkId: chunk.id, scheme: chosen, pieceIndex: at.index };
+        if (kind === 'lose') await target?.remove([key]);
+        else if (kind === 'flip') target?.flip(key);
         else target?.failing.set('read', ioError);
       }
       const enough =

@@ -1,7 +1,15 @@
 import { DfsError } from '../../src/base/errors.ts';
 import type { ChunkId } from '../../src/base/ids.ts';
-import { hashChunk } from '../../src/chunk/mod.ts';
-import type { PieceDisk, PieceRead, PieceToStore, PieceUsage } from '../../src/store/mod.ts';
+import { hashChunk, pieceKeyText as keyOf, type PieceKey } from '../../src/chunk/mod.ts';
+import type {
+  DiskSpace,
+  ListedPiece,
+  PieceCheck,
+  PieceDisk,
+  PieceRead,
+  PieceToStore,
+  PieceUsage,
+} from '../../src/store/mod.ts';
 
 interface Kept extends PieceToStore {
   hash: Buffer;
@@ -13,6 +21,7 @@ export class MemoryDisk implements PieceDisk {
   readonly failing = new Map<'append' | 'sync' | 'read' | 'find', DfsError>();
   appendCount = 0;
   syncCount = 0;
+  spaceNow: DiskSpace = { totalBytes: 2 ** 40, freeBytes: 2 ** 40 };
   #broken = false;
   #closed = false;
   readonly #pieces = new Map<string, Kept>();
@@ -24,8 +33,8 @@ export class MemoryDisk implements PieceDisk {
       for (const piece of pieces) {
         const payload = Buffer.from(piece.payload);
         const kept = { ...piece, payload, hash: hashChunk(payload) };
-        this.#pieces.set(key(piece.chunkId, piece.pieceIndex), kept);
-        this.#bad.delete(key(piece.chunkId, piece.pieceIndex));
+        this.#pieces.set(keyOf(piece), kept);
+        this.#bad.delete(keyOf(piece));
       }
     });
   }
@@ -40,9 +49,9 @@ export class MemoryDisk implements PieceDisk {
     return done;
   }
 
-  read(chunkId: ChunkId, pieceIndex: number): Promise<PieceRead | undefined> {
+  read(key: PieceKey): Promise<PieceRead | undefined> {
     return this.#run('read', () => {
-      const kept = this.#pieces.get(key(chunkId, pieceIndex));
+      const kept = this.#pieces.get(keyOf(key));
       if (kept === undefined) return undefined;
       const { payload, chunkBytes, scheme, hash } = kept;
       if (!hashChunk(payload).equals(hash)) throw new DfsError('CORRUPT', 'Cannot read: flipped');
@@ -50,19 +59,15 @@ export class MemoryDisk implements PieceDisk {
     });
   }
 
-  find(
-    chunkId: ChunkId,
-    pieceIndex: number,
-  ): Promise<{ bucket: number; bad: boolean } | undefined> {
+  find(key: PieceKey): Promise<{ bucket: number; bad: boolean } | undefined> {
     return this.#run('find', () => {
-      const id = key(chunkId, pieceIndex);
-      const kept = this.#pieces.get(id);
-      return kept && { bucket: kept.bucket, bad: this.#bad.has(id) };
+      const kept = this.#pieces.get(keyOf(key));
+      return kept && { bucket: kept.bucket, bad: this.#bad.has(keyOf(key)) };
     });
   }
 
-  markBad(chunkId: ChunkId, pieceIndex: number): Promise<void> {
-    return this.#run('find', () => void this.#bad.add(key(chunkId, pieceIndex)));
+  markBad(key: PieceKey): Promise<void> {
+    return this.#run('find', () => void this.#bad.add(keyOf(key)));
   }
 
   badCount(): Promise<number> {
@@ -77,10 +82,47 @@ export class MemoryDisk implements PieceDisk {
     });
   }
 
-  remove(chunkId: ChunkId, pieceIndex: number): Promise<boolean> {
+  space(): Promise<DiskSpace> {
+    return this.#run('find', () => ({ ...this.spaceNow }));
+  }
+
+  list(after: ChunkId | undefined, limit: number): Promise<ListedPiece[]> {
+    return this.#run('find', () => {
+      const pieces = [...this.#pieces.values()]
+        .filter(({ chunkId }) => after === undefined || chunkId.compare(after) > 0)
+        .map(({ chunkId, scheme, pieceIndex, bucket, payload }) => {
+          const key = { chunkId, scheme, pieceIndex };
+          return { ...key, bucket, bytes: payload.length, bad: this.#bad.has(keyOf(key)) };
+        })
+        .toSorted((a, b) => a.chunkId.compare(b.chunkId));
+      const last = pieces[limit - 1]?.chunkId;
+      return last === undefined
+        ? pieces
+        : pieces.filter(({ chunkId: id }) => id.compare(last) <= 0);
+    });
+  }
+
+  async verify(keys: readonly PieceKey[]): Promise<PieceCheck[]> {
+    await this.#run('read', () => undefined);
+    const checks: PieceCheck[] = [];
+    for (const key of keys) {
+      try {
+        const piece = await this.read(key);
+        const health = piece === undefined ? 'missing' : 'ok';
+        checks.push({ health, chunkBytes: piece?.chunkBytes ?? 0, trouble: '' });
+      } catch (error) {
+        if (!(error instanceof DfsError) || error.code !== 'CORRUPT') throw error;
+        this.#bad.add(keyOf(key));
+        checks.push({ health: 'bad', chunkBytes: 0, trouble: error.message });
+      }
+    }
+    return checks;
+  }
+
+  remove(keys: readonly PieceKey[]): Promise<number> {
     return this.#run('append', () => {
-      this.#bad.delete(key(chunkId, pieceIndex));
-      return this.#pieces.delete(key(chunkId, pieceIndex));
+      for (const key of keys) this.#bad.delete(keyOf(key));
+      return keys.filter((key) => this.#pieces.delete(keyOf(key))).length;
     });
   }
 
@@ -90,8 +132,8 @@ export class MemoryDisk implements PieceDisk {
   }
 
   /** Flips a bit of a piece that is here. */
-  flip(chunkId: ChunkId, pieceIndex: number): void {
-    const payload = this.#pieces.get(key(chunkId, pieceIndex))?.payload;
+  flip(key: PieceKey): void {
+    const payload = this.#pieces.get(keyOf(key))?.payload;
     if (payload === undefined) throw new Error('the piece is not on this disk');
     payload[0] = (payload[0] ?? 0) ^ 1;
   }
@@ -104,8 +146,4 @@ export class MemoryDisk implements PieceDisk {
     if (failure !== undefined) throw failure;
     return work();
   }
-}
-
-function key(chunkId: ChunkId, pieceIndex: number): string {
-  return `${chunkId.toString('hex')}.${pieceIndex}`;
 }

@@ -51,7 +51,7 @@ testPieceDisk(
 testPieceDisk(
   'MemoryDisk',
   () => Promise.resolve(new MemoryDisk()),
-  (disk, { chunkId, pieceIndex }) => Promise.resolve(disk.flip(chunkId, pieceIndex)),
+  (disk, piece) => Promise.resolve(disk.flip(piece)),
 );
 
 const wrapped = new WeakMap<object, MemoryDisk>();
@@ -63,6 +63,5 @@ testPieceDisk(
     wrapped.set(limited, disk);
     return Promise.resolve(limited);
   },
-  (limited, { chunkId, pieceIndex }) =>
-    Promise.resolve(wrapped.get(limited)?.flip(chunkId, pieceIndex)),
+  (limited, piece) => Promise.resolve(wrapped.get(limited)?.flip(piece)),
 );

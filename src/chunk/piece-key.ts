@@ -1,0 +1,17 @@
+import { type ChunkId, chunkKey } from '../base/ids.ts';
+import { formatScheme, type Scheme } from './scheme.ts';
+
+/**
+ * Which piece of which chunk. The scheme is part of the name: while a chunk is stored anew under
+ * another scheme, the pieces of both lie beside each other.
+ */
+export interface PieceKey {
+  readonly chunkId: ChunkId;
+  readonly scheme: Scheme;
+  readonly pieceIndex: number;
+}
+
+/** The key as a Map key, and for people: `ab12.. ec:2+1 0`. */
+export function pieceKeyText({ chunkId, scheme, pieceIndex }: PieceKey): string {
+  return `${chunkKey(chunkId)} ${formatScheme(scheme)} ${pieceIndex}`;
+}
