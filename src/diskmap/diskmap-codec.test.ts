@@ -2,18 +2,25 @@ import { readFileSync } from 'node:fs';
 import { blake3 } from '@napi-rs/blake-hash';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createDiskMap, type DiskMap, withDisk } from './diskmap.ts';
+import { createDiskMap, DISK_STATES, type DiskMap, withDisk } from './diskmap.ts';
 import { decodeDiskMap } from './diskmap-reader.ts';
 import { encodeDiskMap } from './diskmap-writer.ts';
 import { testDisk, testMap, testUuid } from './test-maps.ts';
 
-const golden = readFileSync(new URL('../../test/golden/diskmap-v1.bin', import.meta.url));
+const goldenV1 = readFileSync(new URL('../../test/golden/diskmap-v1.bin', import.meta.url));
+const golden = readFileSync(new URL('../../test/golden/diskmap-v2.bin', import.meta.url));
 
-/** Two rooms, an empty label, one that is not ASCII, one disk that is out. */
-function goldenMap(): DiskMap {
+/** Two rooms, an empty label, one that is not ASCII, one disk that was out. */
+function goldenMapV1(): DiskMap {
   const map = testMap(3, (index) => ({ room: index + 1, weight: 100 * (index + 1) }));
-  const changed = withDisk(map, testDisk(2, { room: 2, state: 'out', label: '' }));
+  const changed = withDisk(map, testDisk(2, { room: 2, state: 'failed', label: '' }));
   return withDisk(changed, testDisk(65_535, { weight: 65_535, label: 'Größe ✓' }));
+}
+
+/** The same with a disk in every state; the removed one stands where another does now. */
+function goldenMap(): DiskMap {
+  const draining = withDisk(goldenMapV1(), testDisk(7, { state: 'draining', label: 'old' }));
+  return withDisk(draining, testDisk(9, { state: 'removed', disk: 7 }));
 }
 
 /** The bytes with a change, and the checksum right again. */
@@ -40,18 +47,23 @@ const mapArbitrary = fc
     ids: fc.uniqueArray(fc.integer({ min: 1, max: 65_535 }), { maxLength: 20 }),
     weight: fc.integer({ min: 1, max: 65_535 }),
     label: fc.string({ unit: 'grapheme', maxLength: 20 }),
-    out: fc.boolean(),
+    state: fc.constantFrom(...DISK_STATES),
   })
-  .map(({ ids, weight, label, out, ...rest }) => {
-    const state = out ? 'out' : 'in';
+  .map(({ ids, weight, label, state, ...rest }) => {
     const disks = ids.map((id) => testDisk(id, { weight, label, state }));
     return createDiskMap({ ...rest, volumeUuid: testUuid(77), disks });
   });
 
 describe('the encoding of a diskmap', () => {
-  it('is the golden file of version 1', () => {
+  it('is the golden file of version 2, and that of version 1 is read', () => {
     expect(encodeDiskMap(goldenMap()).toString('hex')).toBe(golden.toString('hex'));
     expect(decodeDiskMap(golden)).toEqual(goldenMap());
+    expect(decodeDiskMap(goldenV1)).toEqual(goldenMapV1());
+  });
+
+  it('has the states of its time in version 1', () => {
+    const older = forge(golden, (inner) => inner.writeUInt16LE(1, 4));
+    expect(codeOf(() => decodeDiskMap(older))).toBe('CORRUPT');
   });
 
   it('is read back as it was written, and is the same for any order of disks', () => {
@@ -83,7 +95,7 @@ describe('the encoding of a diskmap', () => {
   });
 
   it('is NEWER_FORMAT with a later version that verifies', () => {
-    const later = forge(golden, (inner) => inner.writeUInt16LE(2, 4));
+    const later = forge(golden, (inner) => inner.writeUInt16LE(3, 4));
     expect(codeOf(() => decodeDiskMap(later))).toBe('NEWER_FORMAT');
   });
 
@@ -93,7 +105,7 @@ describe('the encoding of a diskmap', () => {
     ['reserved bytes of the header', (inner: Buffer) => inner.writeUInt8(1, 6)],
     ['reserved bytes behind the scheme length', (inner: Buffer) => inner.writeUInt8(1, 63)],
     ['reserved bytes of a disk', (inner: Buffer) => inner.writeUInt8(1, first + 10)],
-    ['an unknown state', (inner: Buffer) => inner.writeUInt8(2, first + 2)],
+    ['an unknown state', (inner: Buffer) => inner.writeUInt8(4, first + 2)],
     ['a room 0', (inner: Buffer) => inner.writeUInt8(0, first + 3)],
     ['a weight 0', (inner: Buffer) => inner.writeUInt32LE(0, first + 12)],
     ['disks out of order', (inner: Buffer) => inner.writeUInt16LE(9, first)],

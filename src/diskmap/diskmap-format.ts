@@ -1,3 +1,5 @@
+import type { DiskState } from './diskmap.ts';
+
 /**
  * Layout of an encoded diskmap; docs/formats/diskmap.md is its description. Little-endian.
  *
@@ -16,7 +18,7 @@
  *     64    n scheme, UTF-8
  *   then for every disk, ids strictly ascending:
  *      0    2 disk id
- *      2    1 state: 0 in, 1 out
+ *      2    1 state: 0 in, 1 failed, 2 draining, 3 removed
  *      3    1 room
  *      4    1 row
  *      5    1 rack
@@ -30,13 +32,18 @@
  *   at the end:
  *      0   32 BLAKE3-256 of everything before it
  *
+ * Version 1 is the same, with the states 0 in and 1 out, which is read as failed.
+ *
  * Magic, version, length and checksum keep their places in every later version, so that a flipped
  * bit in the version is told from a newer format.
  */
 export const DISKMAP_MAGIC = 'DFSM';
-export const DISKMAP_VERSION = 1;
+export const DISKMAP_VERSION = 2;
 export const HEADER_BYTES = 64;
 export const DISK_BYTES = 32;
 export const CHECKSUM_BYTES = 32;
-export const STATE_IN = 0;
-export const STATE_OUT = 1;
+
+/** States by their code. */
+export const STATES: readonly DiskState[] = ['in', 'failed', 'draining', 'removed'];
+/** The largest code of a state in version 1. */
+export const STATE_MAX_V1 = 1;

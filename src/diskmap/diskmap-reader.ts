@@ -9,7 +9,7 @@ import { UUID_BYTES, uuidText } from './uuid.ts';
 
 /** Reads {@link encodeDiskMap}'s bytes; throws CORRUPT, or NEWER_FORMAT for a later version. */
 export function decodeDiskMap(bytes: Buffer): DiskMap {
-  const inner = checkFrame(bytes);
+  const { inner, formatVersion } = checkFrame(bytes);
   const reader = new ByteReader(inner, 'a diskmap');
   reader.raw(12);
   const diskCount = reader.u32();
@@ -25,7 +25,7 @@ export function decodeDiskMap(bytes: Buffer): DiskMap {
   }
   const disks: DiskEntry[] = [];
   for (let index = 0; index < diskCount; index++) {
-    const disk = readDisk(reader);
+    const disk = readDisk(reader, formatVersion);
     if (disk.id <= (disks.at(-1)?.id ?? 0)) corrupt(`disk ${disk.id} is out of order`);
     disks.push(disk);
   }
@@ -39,7 +39,7 @@ export function decodeDiskMap(bytes: Buffer): DiskMap {
 }
 
 /** Magic, length, checksum, then the version: what all versions have in common. */
-function checkFrame(bytes: Buffer): Buffer {
+function checkFrame(bytes: Buffer): { inner: Buffer; formatVersion: number } {
   if (bytes.length < format.HEADER_BYTES + format.CHECKSUM_BYTES) {
     corrupt(`it has ${bytes.length} bytes, too few for any`);
   }
@@ -53,16 +53,17 @@ function checkFrame(bytes: Buffer): Buffer {
     const state = `it has version ${version}, this software knows ${format.DISKMAP_VERSION}`;
     throw new DfsError('NEWER_FORMAT', `Cannot read a diskmap: ${state}`);
   }
-  if (version !== format.DISKMAP_VERSION) corrupt(`version ${version} never existed`);
+  if (version < 1) corrupt(`version ${version} never existed`);
   checkZero(bytes.subarray(6, 8));
-  return inner;
+  return { inner, formatVersion: version };
 }
 
-function readDisk(reader: ByteReader): DiskEntry {
+function readDisk(reader: ByteReader, formatVersion: number): DiskEntry {
   const id = reader.u16() as DiskId;
-  const state = reader.u8();
-  if (state !== format.STATE_IN && state !== format.STATE_OUT) {
-    corrupt(`disk ${id} has the unknown state ${state}`);
+  const code = reader.u8();
+  const state = format.STATES[code];
+  if (state === undefined || (formatVersion === 1 && code > format.STATE_MAX_V1)) {
+    corrupt(`disk ${id} has the unknown state ${code}`);
   }
   const room = reader.u8();
   const row = reader.u8();
@@ -74,8 +75,7 @@ function readDisk(reader: ByteReader): DiskEntry {
   const weight = reader.u32();
   const uuid = uuidText(reader.raw(UUID_BYTES));
   const label = readText(reader, labelBytes);
-  const inOrOut = state === format.STATE_IN ? 'in' : 'out';
-  return { id, uuid, room, row, rack, machine, disk, weight, state: inOrOut, label };
+  return { id, uuid, room, row, rack, machine, disk, weight, state, label };
 }
 
 function readText(reader: ByteReader, lengthBytes: number): string {

@@ -29,7 +29,7 @@ export function encodeDiskMap(unchecked: DiskMap): Buffer {
 }
 
 function writeDisk(out: ByteWriter, disk: DiskEntry, label: Buffer): void {
-  out.u16(disk.id).u8(disk.state === 'in' ? format.STATE_IN : format.STATE_OUT);
+  out.u16(disk.id).u8(format.STATES.indexOf(disk.state));
   out.u8(disk.room).u8(disk.row).u8(disk.rack).u8(disk.machine).u8(label.length);
   out.u16(disk.disk).u16(0).u32(disk.weight).raw(uuidBytes(disk.uuid)).raw(label);
 }

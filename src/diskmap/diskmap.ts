@@ -3,8 +3,15 @@ import type { DiskId } from '../base/ids.ts';
 import { checkLocation } from './bucket-id.ts';
 import { checkUuid } from './uuid.ts';
 
-/** `out`: holds no new piece and is to lose its old ones; the entry keeps others in place. */
-export type DiskState = 'in' | 'out';
+/**
+ * What a disk is for. `in`: takes its part of the pieces. `failed` and `draining`: takes no new
+ * piece, and its old ones are built anew or moved; the entry keeps others in place. A failed disk
+ * is counted on for nothing, a draining one for reading. `removed`: gone for good, the entry only
+ * keeps the id from being used again.
+ */
+export type DiskState = 'in' | 'failed' | 'draining' | 'removed';
+
+export const DISK_STATES: readonly DiskState[] = ['in', 'failed', 'draining', 'removed'];
 
 /** One disk of the volume: who it is, where it stands, how much it takes. */
 export interface DiskEntry {
@@ -57,7 +64,9 @@ export function createDiskMap(map: DiskMap): DiskMap {
   for (const disk of disks) {
     checkDisk(disk);
     const place = `${disk.room}.${disk.row}.${disk.rack}.${disk.machine}.${disk.disk}`;
-    for (const key of [`id ${disk.id}`, `UUID ${disk.uuid}`, `location ${place}`]) {
+    const keys = [`id ${disk.id}`, `UUID ${disk.uuid}`];
+    if (disk.state !== 'removed') keys.push(`location ${place}`);
+    for (const key of keys) {
       if (seen.has(key)) fail(`two disks have the ${key}`);
       seen.set(key, disk);
     }
@@ -71,6 +80,11 @@ export function withDisk(map: DiskMap, disk: DiskEntry): DiskMap {
   return createDiskMap({ ...map, version: map.version + 1, disks: [...others, disk] });
 }
 
+/** The disks that are not removed: the hardware there is. */
+export function presentDisks(map: DiskMap): DiskEntry[] {
+  return map.disks.filter((disk) => disk.state !== 'removed');
+}
+
 /** The disk of that id, or undefined. */
 export function findDisk(map: DiskMap, id: DiskId): DiskEntry | undefined {
   return map.disks.find((disk) => disk.id === id);
@@ -81,8 +95,9 @@ function checkDisk(disk: DiskEntry): void {
   checkUuid(disk.uuid);
   checkLocation({ ...disk, bucket: 0 });
   checkInteger(`weight of disk ${disk.id}`, disk.weight, 1, WEIGHT_MAX);
-  if (disk.state !== 'in' && disk.state !== 'out') {
-    fail(`the state of disk ${disk.id} is "${String(disk.state)}", not "in" or "out"`);
+  if (!DISK_STATES.includes(disk.state)) {
+    const known = DISK_STATES.join(', ');
+    fail(`the state of disk ${disk.id} is "${String(disk.state)}", which is none of ${known}`);
   }
   checkText(`label of disk ${disk.id}`, disk.label);
 }

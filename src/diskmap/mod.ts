@@ -20,6 +20,7 @@ export {
   type DiskMap,
   type DiskState,
   findDisk,
+  presentDisks,
   withDisk,
 } from './diskmap.ts';
 export { decodeDiskMap } from './diskmap-reader.ts';

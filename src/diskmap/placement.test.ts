@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { DiskEntry, DiskMap } from './diskmap.ts';
-import { withDisk } from './diskmap.ts';
+import type { DiskEntry, DiskMap, DiskState } from './diskmap.ts';
+import { createDiskMap, presentDisks, withDisk } from './diskmap.ts';
 import { decodeDiskMap } from './diskmap-reader.ts';
 import { nodeName } from './failure-domain.ts';
 import { createPlacer, type Placement } from './placement.ts';
@@ -37,7 +37,7 @@ const anyMap: fc.Arbitrary<DiskMap> = fc
       rack: fc.integer({ min: 1, max: 2 }),
       machine: fc.integer({ min: 1, max: 3 }),
       weight: fc.integer({ min: 1, max: 50 }),
-      state: fc.constantFrom('in' as const, 'in' as const, 'in' as const, 'out' as const),
+      state: fc.constantFrom<DiskState>('in', 'in', 'in', 'in', 'failed', 'draining', 'removed'),
     }),
     { minLength: 1, maxLength: 24 },
   )
@@ -89,6 +89,23 @@ describe('place()', () => {
     );
   });
 
+  it('does as if removed disks had never been, and treats failed and draining ones alike', () => {
+    fc.assert(
+      fc.property(anyMap, anyKey, anyCount, (map, key, count) => {
+        const at = text(createPlacer(map).place(key, count));
+        const without = createDiskMap({ ...map, disks: presentDisks(map) });
+        expect(text(createPlacer(without).place(key, count))).toEqual(at);
+        const disks = map.disks.map((disk): DiskEntry => {
+          const { state } = disk;
+          if (state === 'failed') return { ...disk, state: 'draining' };
+          return state === 'draining' ? { ...disk, state: 'failed' } : disk;
+        });
+        const swapped = createPlacer(createDiskMap({ ...map, disks }));
+        expect(text(swapped.place(key, count))).toEqual(at);
+      }),
+    );
+  });
+
   it('moves only the piece of a disk that is not usable', () => {
     fc.assert(
       fc.property(anyMap, anyKey, anyCount, fc.nat(), (map, key, count, pick) => {
@@ -112,7 +129,7 @@ describe('place()', () => {
   it('moves only the pieces of a disk that goes out, when weights are equal', () => {
     const map = testMap(12, (index) => ({ machine: (index % 6) + 1 }));
     const before = createPlacer(map);
-    const after = createPlacer(withDisk(map, testDisk(5, { machine: 5, state: 'out' })));
+    const after = createPlacer(withDisk(map, testDisk(5, { machine: 5, state: 'failed' })));
     const nextKey = keysFrom(11);
     for (let round = 0; round < 3000; round++) {
       const key = nextKey();

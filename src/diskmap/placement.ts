@@ -1,7 +1,7 @@
 import { assert, DfsError } from '../base/errors.ts';
 import { Clocks } from './clocks.ts';
 import type { DiskEntry, DiskMap } from './diskmap.ts';
-import { createDiskMap } from './diskmap.ts';
+import { createDiskMap, presentDisks } from './diskmap.ts';
 import type { Level } from './failure-domain.ts';
 import { jumpHash } from './jump-hash.ts';
 import { ln } from './logarithm.ts';
@@ -15,7 +15,7 @@ export interface Placement {
   readonly bucket: number;
 }
 
-/** Whether a disk can take or give a piece just now; what is `out` in the map is never asked. */
+/** Whether a disk can take or give a piece just now; what is not `in` in the map is never asked. */
 export type Usable = (disk: DiskEntry) => boolean;
 
 /** How the pieces of a chunk may share nodes: `domain` is the highest level that separates them. */
@@ -30,8 +30,8 @@ export interface Placer {
   readonly map: DiskMap;
   /**
    * A placement for each of `count` pieces of a key of 32 bytes (a hash), by position. Positions
-   * are undefined when there are fewer disks than pieces. Disks that are `out` or not usable are
-   * replaced; the other pieces stay in their positions. Same map and key, same answer, everywhere.
+   * are undefined when there are fewer disks than pieces. Disks that are not `in` or not usable
+   * are replaced, those that are `removed` do not count at all; the other pieces stay in their positions. Same map and key, same answer, everywhere.
    * `usable` must not place anything itself.
    */
   place(key: Buffer, count: number, usable?: Usable): (Placement | undefined)[];
@@ -67,6 +67,8 @@ export function createPlacer(map: DiskMap): Placer {
 
 class ClockPlacer implements Placer {
   readonly map: DiskMap;
+  /** Without those that are removed. */
+  readonly #disks: readonly DiskEntry[];
   readonly #disksById: DiskEntry[] = [];
   readonly #clocks: Clocks;
   readonly #totalWeight: number;
@@ -78,10 +80,11 @@ class ClockPlacer implements Placer {
 
   constructor(map: DiskMap) {
     this.map = map;
-    for (const disk of map.disks) this.#disksById[disk.id] = disk;
-    this.#clocks = new Clocks(map.disks);
-    this.#totalWeight = map.disks.reduce((sum, disk) => sum + disk.weight, 0);
-    this.#hasOut = !map.disks.every(isIn);
+    this.#disks = presentDisks(map);
+    for (const disk of this.#disks) this.#disksById[disk.id] = disk;
+    this.#clocks = new Clocks(this.#disks);
+    this.#totalWeight = this.#disks.reduce((sum, disk) => sum + disk.weight, 0);
+    this.#hasOut = !this.#disks.every(isIn);
   }
 
   #planFor(count: number): { plan: Plan; selection: Selection } {
@@ -93,7 +96,7 @@ class ClockPlacer implements Placer {
         `Cannot place ${count} pieces: 1 to ${PIECES_MAX} are allowed`,
       );
     }
-    const plan = createPlan(this.map.disks, count);
+    const plan = createPlan(this.#disks, count);
     const planned = { plan, selection: new Selection(plan) };
     this.#plans.set(count, planned);
     return planned;
@@ -117,7 +120,7 @@ class ClockPlacer implements Placer {
     }
     // Clocks have no memory: what has not rung by now rings after another exponential time.
     const time = new Float64Array(1);
-    for (const disk of this.map.disks) {
+    for (const disk of this.#disks) {
       if (fit !== undefined && !fit(disk)) continue;
       const wait = -ln(unit(this.#clocks.bits(mix32(disk.id) ^ 0x77616974))) / disk.weight;
       time[0] = lastTime + wait;

@@ -23,7 +23,7 @@ export interface Limit {
 export interface Plan {
   /** Number of pieces, and so of positions. */
   readonly count: number;
-  /** Disks selected when all are usable, those that are out included. */
+  /** Disks selected when all are usable, those that are failed or draining included. */
   readonly size: number;
   /** Room first; only those that forbid something. */
   readonly limits: readonly Limit[];
@@ -42,7 +42,7 @@ export interface Plan {
 
 /**
  * Makes the plan for `count` pieces on disks in order of their ids. Limits follow from all disks,
- * also those that are out: the loss of a room must not move the pieces in the other rooms.
+ * also those that are failed or draining: the loss of a room must not move the pieces in the other rooms.
  */
 export function createPlan(disks: readonly DiskEntry[], count: number): Plan {
   const live = disks.filter((disk) => disk.state === 'in');
