@@ -9,6 +9,7 @@ import {
   type SlotBallot,
   type SlotCopy,
   type SlotState,
+  type SlotVersion,
 } from './slot-format.ts';
 import { decodeSlot, SLOT_FILE_BYTES_MAX } from './slot-reader.ts';
 import { encodeSlot, type SlotOwner, slotFileName } from './slot-writer.ts';
@@ -41,11 +42,21 @@ export interface SlotAnswer {
   readonly copy: SlotCopy | undefined;
 }
 
-/** A copy in a list; undefined when the file does not verify. */
+/** A copy in a list, without its content. */
 export interface ListedSlot {
   /** Name of its file, by which lists are in order. */
   readonly name: string;
-  readonly copy: SlotCopy | undefined;
+  /** Undefined when the file does not verify. */
+  readonly path: string | undefined;
+  readonly promised: SlotBallot;
+  readonly accepted: SlotSummary | undefined;
+}
+
+/** What was accepted of a slot; the size is undefined for a deletion. */
+export interface SlotSummary {
+  readonly ballot: SlotBallot;
+  readonly version: SlotVersion;
+  readonly contentBytes: number | undefined;
 }
 
 /**
@@ -119,10 +130,11 @@ export class SlotFiles {
       const listed: ListedSlot[] = [];
       for (const name of names.sort().slice(0, limit)) {
         try {
-          listed.push({ name, copy: await this.#readFile(name) });
+          const copy = await this.#readFile(name);
+          if (copy !== undefined) listed.push(listedOf(name, copy));
         } catch (error) {
           if (!(error instanceof DfsError) || error.code !== 'CORRUPT') throw error;
-          listed.push({ name, copy: undefined });
+          listed.push({ name, path: undefined, promised: NO_BALLOT, accepted: undefined });
         }
       }
       return listed;
@@ -246,6 +258,13 @@ export class SlotFiles {
     this.#failure = new DfsError('UNAVAILABLE', `Cannot use ${this.#folder}: ${state}`, { cause });
     return error;
   }
+}
+
+function listedOf(name: string, { path, promised, accepted }: SlotCopy): ListedSlot {
+  if (accepted === undefined) return { name, path, promised, accepted };
+  const { version, content } = accepted.state;
+  const summary = { ballot: accepted.ballot, version, contentBytes: content?.length };
+  return { name, path, promised, accepted: summary };
 }
 
 /** All of a file that should be small; undefined when it is not there. */

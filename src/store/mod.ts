@@ -19,3 +19,12 @@ export type {
   PieceUsage,
 } from './piece-disk.ts';
 export type { ChunkToStore } from './scatter.ts';
+export { type HasSlots, type SlotDisk, type SlotProposal, slotsWithDeadline } from './slot-disk.ts';
+export type { SlotMoves } from './slot-rebalance.ts';
+export {
+  type Slot,
+  type SlotEntry,
+  type SlotOutcome,
+  Slots,
+  type SlotsOptions,
+} from './slots.ts';

@@ -40,22 +40,6 @@ test('a promise keeps lower ballots away, also in the next life of the disk', as
   }
 });
 
-test('what was accepted is read again, and is replaced by later ballots only', async () => {
-  const { slots, again } = await slotsOf();
-  const first = { ballot: ballot(5), state: stateOf('first', 5) };
-  expect((await slots.accept(PATH, first)).isDone).toBe(true);
-  const copy = { path: PATH, promised: ballot(5), accepted: first };
-  expect(await again().read(PATH)).toEqual(copy);
-  expect((await slots.prepare(PATH, ballot(7))).copy?.accepted).toEqual(first);
-  // The same once more is there already, whatever was promised since.
-  expect((await slots.accept(PATH, first)).isDone).toBe(true);
-  const late = { ballot: ballot(6), state: stateOf('late', 6) };
-  expect((await slots.accept(PATH, late)).isDone).toBe(false);
-  const deletion = { ballot: ballot(1, 2), state: stateOf(undefined, 8) };
-  expect((await slots.accept(PATH, deletion)).isDone).toBe(true);
-  expect((await again().read(PATH))?.accepted).toEqual(deletion);
-});
-
 test('calls at the same time decide one after the other', async () => {
   const { slots } = await slotsOf();
   const attempts = Array.from({ length: 20 }, (_, at) =>
@@ -81,28 +65,11 @@ test('list() gives every copy once, in pages, and says which are damaged', async
     expect(page.length).toBeLessThanOrEqual(3);
     if (page.length === 0) break;
     names.push(...page.map(({ name }) => name));
-    found.push(...page.map(({ copy }) => copy?.path));
+    found.push(...page.map(({ path }) => path));
   }
   expect(names).toEqual(paths.map(slotFileName).sort());
   const whole = paths.filter((path) => path !== 'slot/3');
   expect(new Set(found)).toEqual(new Set([...whole, undefined]));
-});
-
-test('a damaged copy is CORRUPT, and is replaced only on demand', async () => {
-  const { folder, slots } = await slotsOf();
-  const accepted = { ballot: ballot(1), state: stateOf('content', 1) };
-  await slots.accept(PATH, accepted);
-  const file = join(folder, 'slots', slotFileName(PATH));
-  const bytes = await readFile(file);
-  bytes[165] = (bytes[165] ?? 0) ^ 4;
-  await writeFile(file, bytes);
-  const corrupt = { code: 'CORRUPT' };
-  await expect(slots.read(PATH)).rejects.toMatchObject(corrupt);
-  await expect(slots.prepare(PATH, ballot(9))).rejects.toMatchObject(corrupt);
-  await expect(slots.accept(PATH, accepted)).rejects.toMatchObject(corrupt);
-  const replaced = await slots.accept(PATH, accepted, { replaceDamaged: true });
-  expect(replaced.isDone).toBe(true);
-  expect((await slots.read(PATH))?.accepted).toEqual(accepted);
 });
 
 test('a file with the name of another slot is CORRUPT, one of another disk FOREIGN', async () => {
@@ -115,24 +82,13 @@ test('a file with the name of another slot is CORRUPT, one of another disk FOREI
   await expect(foreign.read(PATH)).rejects.toMatchObject({ code: 'FOREIGN' });
 });
 
-test('drop() removes what is not later than it was said', async () => {
-  const { slots } = await slotsOf();
-  expect(await slots.drop(PATH, ballot(1))).toBe(true);
-  await slots.accept(PATH, { ballot: ballot(3), state: stateOf('content', 3) });
-  expect(await slots.drop(PATH, ballot(2))).toBe(false);
-  expect(await slots.drop(PATH, ballot(3))).toBe(true);
-  expect(await slots.read(PATH)).toBeUndefined();
-  await slots.prepare(PATH, ballot(4));
-  expect(await slots.drop(PATH, ballot(3))).toBe(false);
-});
-
 test('what a crash left unfinished goes, and is never taken for a slot', async () => {
   const { folder, slots, again } = await slotsOf();
   await slots.accept(PATH, { ballot: ballot(1), state: stateOf('content', 1) });
   const left = join(folder, 'slots', `${slotFileName('x')}.0a0b0c0d.tmp`);
   await writeFile(left, 'half');
   const next = again();
-  expect((await next.list('', 10)).map(({ copy }) => copy?.path)).toEqual([PATH]);
+  expect((await next.list('', 10)).map(({ path }) => path)).toEqual([PATH]);
   expect(await readdir(join(folder, 'slots'))).toEqual([slotFileName(PATH)]);
 });
 
