@@ -7,30 +7,28 @@ import {
   linkSync,
   openSync,
   renameSync,
-  statSync,
   unlink,
   unlinkSync,
 } from 'node:fs';
 import type { Ino } from '../base/ids.ts';
 import { MIB } from '../base/limits.ts';
 import { type Timed, untimed } from '../base/pauses.ts';
-import { blocksOf, type Inode, type LiveMeta } from '../meta/mod.ts';
+import type { Inode, LiveMeta } from '../meta/mod.ts';
 import { CachedFile } from './cached-file.ts';
-import { Descriptors } from './descriptors.ts';
+import { CACHE_FILE_MODE, Descriptors } from './descriptors.ts';
 import { Evictor } from './evictor.ts';
 import { CacheLayout } from './layout.ts';
 import { Loans } from './loans.ts';
 import { Removals } from './removals.ts';
 import { Scanner } from './scanner.ts';
 import { Shrinker } from './shrinker.ts';
+import { giveLength, MODE_WITHOUT_LENGTH, takeUp, truncateRow } from './take-up.ts';
 import { Unsynced } from './unsynced.ts';
 
 /** Files the cache keeps in memory at most, unless more of them are dirty. */
 const FILES_IN_MEMORY_MAX = 8192;
 /** To free more than this of a device takes long: it is done on another thread. */
 export const FREED_AT_ONCE_BYTES_MAX: number = 4 * MIB;
-/** A write gives row and cache file times this close; farther apart, the file was written later. */
-const CLOCKS_APART_MS = 20;
 
 /**
  * The cached files in memory and their files on the device; counts what is dirty. It keeps
@@ -130,7 +128,7 @@ export class CacheFiles {
     if (fd === undefined || sizeBytes === inode.sizeBytes) return;
     if (this.loans.isLent(inode.ino)) {
       // It cannot go, so the truncation is carried out, or taken back where the file only grew.
-      if (sizeBytes < inode.sizeBytes) this.#truncateRow(inode, sizeBytes);
+      if (sizeBytes < inode.sizeBytes) truncateRow(this.#meta, inode, sizeBytes);
       else ftruncateSync(fd, inode.sizeBytes);
       return;
     }
@@ -191,11 +189,15 @@ export class CacheFiles {
 
   /**
    * The descriptor of the cache file, made as long as the inode when there is none (invariant 2).
+   * Until it is, its mode says so: a file that a crash left without its length must not be taken for
+   * one that was truncated. A device has both from one inode, the mode never before the length.
    */
   created(file: CachedFile): number {
-    const { fd, isNew } = this.descriptors.created(this.path(file));
+    const { sizeBytes } = file.inode;
+    const mode = sizeBytes > 0 ? MODE_WITHOUT_LENGTH : CACHE_FILE_MODE;
+    const { fd, isNew } = this.descriptors.created(this.path(file), mode);
     if (isNew) this.unsynced.made(file.ino);
-    if (isNew && file.inode.sizeBytes > 0) ftruncateSync(fd, file.inode.sizeBytes);
+    if (isNew && sizeBytes > 0) giveLength(fd, sizeBytes);
     return fd;
   }
 
@@ -299,7 +301,7 @@ export class CacheFiles {
   /** One step for who finds the files after a crash: the name goes from the old to an empty one. */
   #replaceByEmpty(file: CachedFile, oldPath: string): void {
     const [path, empty] = [this.path(file), `${oldPath}.empty`];
-    closeSync(openSync(empty, 'w', 0o600));
+    closeSync(openSync(empty, 'w', CACHE_FILE_MODE));
     linkSync(path, oldPath);
     this.descriptors.forget(path);
     renameSync(empty, path);
@@ -318,6 +320,7 @@ export class CacheFiles {
    * nobody synced them.
    */
   open(options: { keepClean: boolean }): void {
+    const isSameBoot = options.keepClean;
     this.layout.prepare();
     // Which files are lent only the kernel knows yet, and eviction may begin before it was asked.
     if (options.keepClean) this.loans.inherit();
@@ -328,68 +331,18 @@ export class CacheFiles {
       }
     }
     // Of the others what is fetched from now on is no older than the metadata.
-    this.#meta.markClean([...dirty].filter((ino) => !this.#takeUp(ino, options.keepClean)));
+    const found = (ino: Ino): boolean => takeUp(this, this.#meta, { ino, isSameBoot });
+    this.#meta.markClean([...dirty].filter((ino) => !found(ino)));
     this.evictor.scan();
   }
 
-  /**
-   * A dirty file of an earlier process: its cache file is the truth about size and content. All
-   * that is allocated counts as dirty, which is more than needed: deduplication finds what is
-   * stored already. False when it has nothing.
-   */
-  #takeUp(ino: Ino, isSameBoot: boolean): boolean {
-    const inode = this.#meta.inode(ino);
-    const stat = statSync(this.layout.file(ino), { bigint: true, throwIfNoEntry: false });
-    if (stat === undefined) return false;
-    // No inode: the power went before the removal was on the device; what else went may let the next
-    // inode have its number. An older file: what was not synced since the last commit is lost, what
-    // is committed must not be.
-    if (inode === undefined || (!isSameBoot && this.#meta.isCacheOlder(ino))) {
-      unlinkSync(this.layout.file(ino));
-      return false;
-    }
+  /** The file of an inode with all that its cache file has, which may not be on the device yet. */
+  adopt(inode: Inode): CachedFile {
     const file = new CachedFile(inode);
     const fd = this.existing(file);
     if (fd !== undefined) this.#scanner.whole(file, fd);
-    this.#keep(file);
-    this.unsynced.made(ino);
-    const rowMs = inode.mtimeSec * 1000 + inode.mtimeNsec / 1e6;
-    const fileMs = Number(stat.mtimeNs) / 1e6;
-    if (Math.abs(rowMs - fileMs) > CLOCKS_APART_MS) {
-      const sec = Math.floor(fileMs / 1000);
-      inode.mtimeSec = sec;
-      inode.mtimeNsec = Number(stat.mtimeNs - BigInt(sec) * 1_000_000_000n);
-      [inode.ctimeSec, inode.ctimeNsec] = [inode.mtimeSec, inode.mtimeNsec];
-    }
-    const sizeBytes = Number(stat.size);
-    if (sizeBytes < inode.sizeBytes) this.#takeUpShorter(file, sizeBytes, isSameBoot);
-    else inode.sizeBytes = sizeBytes;
-    inode.blocks = blocksOf(inode.sizeBytes);
-    this.noteGrown(file);
-    for (const { start, end } of file.present) this.addDirty(file, start, end);
-    return true;
-  }
-
-  /**
-   * The cache file is shorter than the inode. If the machine ran on, the process died in a
-   * truncation, which is carried out: extents behind the new end would come back when the file
-   * grows. After a power cut the device may only not have the length yet, and what is committed
-   * behind it must not go.
-   */
-  #takeUpShorter(file: CachedFile, sizeBytes: number, isSameBoot: boolean): void {
-    const { inode } = file;
-    if (isSameBoot) {
-      this.#truncateRow(inode, sizeBytes);
-      return;
-    }
-    const fd = this.existing(file);
-    if (fd !== undefined) ftruncateSync(fd, inode.sizeBytes);
-    this.restoreMtime(file);
-  }
-
-  #truncateRow({ ino, mtimeSec, mtimeNsec }: Inode, sizeBytes: number): void {
-    const time = { sec: mtimeSec, nsec: mtimeNsec };
-    this.#meta.run([{ kind: 'truncate', ino, sizeBytes, time }]);
+    this.unsynced.made(inode.ino);
+    return this.#keep(file);
   }
 
   close(): void {

@@ -2,6 +2,8 @@ import { closeSync, constants, openSync, statSync } from 'node:fs';
 import { LRUCache } from 'lru-cache';
 
 const OPEN_MAX = 512;
+/** Permissions of a file of the cache. */
+export const CACHE_FILE_MODE = 0o600;
 
 /**
  * Descriptors of cache files, opened when needed; the least recently used ones are closed.
@@ -44,13 +46,13 @@ export class Descriptors {
     this.#absent = path;
   }
 
-  /** The descriptor of `path`, which is made when missing. */
-  created(path: string): { fd: number; isNew: boolean } {
+  /** The descriptor of `path`, which is made with `mode` when missing. */
+  created(path: string, mode: number = CACHE_FILE_MODE): { fd: number; isNew: boolean } {
     const known = this.#absent === path ? undefined : this.existing(path);
     if (known !== undefined) return { fd: known, isNew: false };
     this.#absent = undefined;
     const flags = constants.O_RDWR | constants.O_CREAT;
-    return { fd: this.#keep(path, openSync(path, flags, 0o600)), isNew: true };
+    return { fd: this.#keep(path, openSync(path, flags, mode)), isNew: true };
   }
 
   /** Runs `call` with a descriptor from here, which stays open until the call has ended. */

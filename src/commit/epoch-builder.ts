@@ -1,32 +1,34 @@
 import Database from 'better-sqlite3';
 import { ByteWriter } from '../base/bytes.ts';
 import { type ChunkId, chunkKey, type Ino } from '../base/ids.ts';
+import { formatScheme, type Scheme } from '../chunk/mod.ts';
 import { type ExtentRange, encodeOp, journalBytes } from '../meta/mod.ts';
 import { addExtent, type Segment } from './segments.ts';
 
 /** Collects what one epoch stores and writes its operations: journal, then chunks, then extents. */
 export class EpochBuilder {
   readonly #livePath: string;
-  readonly #scheme: string;
   /** For small bodies, one after the other. */
   readonly #small = new ByteWriter(1 << 15);
   #live: Database.Database | undefined;
-  #chunks = new Map<string, { chunk: ChunkId; lengthBytes: number }>();
+  #chunks = new Map<string, { chunk: ChunkId; lengthBytes: number; scheme: string }>();
   #inline = new Map<string, { chunk: ChunkId; content: Buffer }>();
   #files = new Map<Ino, ExtentRange[]>();
 
-  /** `livePath` is the database with the journal; `scheme` that of the chunks this epoch stores. */
-  constructor(livePath: string, scheme: string) {
+  /** `livePath` is the database with the journal. */
+  constructor(livePath: string) {
     this.#livePath = livePath;
-    this.#scheme = scheme;
   }
 
   hasChunk(chunk: ChunkId): boolean {
     return this.#chunks.has(chunkKey(chunk));
   }
 
-  addChunk(chunk: ChunkId, lengthBytes: number): void {
-    this.#chunks.set(chunkKey(chunk), { chunk, lengthBytes });
+  /** This epoch stores the chunk, under that scheme. */
+  addChunk(chunk: ChunkId, stored: { lengthBytes: number; scheme: Scheme }): void {
+    const { lengthBytes } = stored;
+    const scheme = formatScheme(stored.scheme);
+    this.#chunks.set(chunkKey(chunk), { chunk, lengthBytes, scheme });
   }
 
   /** All that were added. */
@@ -62,8 +64,8 @@ export class EpochBuilder {
   }
 
   #finish(out: ByteWriter): Buffer {
-    for (const { chunk, lengthBytes } of this.#chunks.values()) {
-      encodeOp(out, { kind: 'chunk', chunk, lengthBytes, scheme: this.#scheme });
+    for (const { chunk, lengthBytes, scheme } of this.#chunks.values()) {
+      encodeOp(out, { kind: 'chunk', chunk, lengthBytes, scheme });
     }
     for (const { chunk, content } of this.#inline.values()) {
       encodeOp(out, { kind: 'inline', chunk, content });

@@ -29,7 +29,7 @@ class SmallStore {
   constructor(room: number) {
     this.#room = room;
     const isNeeded = (id: ChunkId): boolean => this.needed.has(chunkKey(id));
-    this.leftovers = new Leftovers({ chunks: this, scheme, isNeeded });
+    this.leftovers = new Leftovers({ chunks: this, scheme: () => scheme, isNeeded });
   }
 
   async putMany(chunks: readonly Chunk[]): Promise<void> {

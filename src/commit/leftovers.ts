@@ -18,7 +18,7 @@ type Scheme = ToStore[number]['scheme'];
  */
 export class Leftovers {
   readonly #chunks: Pick<ChunkStore, 'putMany' | 'remove'>;
-  readonly #scheme: Scheme;
+  readonly #scheme: () => Scheme;
   readonly #isNeeded: (id: ChunkId) => boolean;
   #ids = new Map<string, ChunkId>();
   #puts = 0;
@@ -30,7 +30,7 @@ export class Leftovers {
   /** `isNeeded`: a published epoch has the chunk, or the one that is being made. */
   constructor(options: {
     chunks: Pick<ChunkStore, 'putMany' | 'remove'>;
-    scheme: Scheme;
+    scheme: () => Scheme;
     isNeeded: (id: ChunkId) => boolean;
   }) {
     this.#chunks = options.chunks;
@@ -89,7 +89,7 @@ export class Leftovers {
     for (const [key, id] of this.#ids) {
       this.#ids.delete(key);
       if (this.#isNeeded(id)) continue;
-      this.#removed += await this.#chunks.remove({ id, scheme: this.#scheme });
+      this.#removed += await this.#chunks.remove({ id, scheme: this.#scheme() });
     }
   }
 }

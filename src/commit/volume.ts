@@ -6,7 +6,7 @@ import { MIB } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
 import { DEFAULT_SETTINGS, type Settings } from '../base/settings.ts';
 import { hashChunk, parseScheme, type Scheme, survives } from '../chunk/mod.ts';
-import { createPlacer, type DiskMap, volumeTag } from '../diskmap/mod.ts';
+import { createPlacer, type DiskMap, presentDisks, volumeTag } from '../diskmap/mod.ts';
 import {
   type ChunkRow,
   type CommittedMeta,
@@ -25,7 +25,8 @@ import { Leftovers } from './leftovers.ts';
 import { openNewest } from './newest-epoch.ts';
 import type { Segment } from './segments.ts';
 import { Snapshots } from './snapshots.ts';
-import { type OpenBuckets, openVolumeDisk, type VolumeDisk } from './volume-disk.ts';
+import type { OpenBuckets, VolumeDisk } from './volume-disk.ts';
+import { openVolumeDisks, VolumeDisks } from './volume-disks.ts';
 import { readMap } from './volume-map.ts';
 
 /** Inline content that one commit puts into buckets, beside what it has to store itself. */
@@ -68,11 +69,9 @@ export interface VolumeHead extends Head {
  *  3. A chunk is referenced without being stored only if a published epoch, or this one, stored it.
  */
 export class Volume implements CommitBackend {
-  readonly map: DiskMap;
   readonly chunks: ChunkStore;
-  readonly disks: readonly VolumeDisk[];
+  readonly #disks: VolumeDisks;
   readonly #logs: EpochLogs;
-  readonly #scheme: Scheme;
   readonly #tag: Buffer;
   readonly #snapshots: Snapshots;
   readonly #epoch: EpochBuilder;
@@ -92,19 +91,18 @@ export class Volume implements CommitBackend {
     logs: EpochLogs;
   }) {
     const { options, map, disks, feed, chunks, logs } = parts;
-    this.map = map;
     this.#settings = options.settings ?? DEFAULT_SETTINGS;
-    this.disks = disks;
+    const { home, log } = options;
+    this.#disks = new VolumeDisks({ home, map, disks, chunks, logs, log });
     this.#feed = feed;
     this.#log = options.log;
     this.chunks = chunks;
     this.#logs = logs;
-    this.#scheme = parseScheme(map.scheme);
     this.#tag = volumeTag(map.volumeUuid);
-    this.#epoch = new EpochBuilder(join(options.home, 'meta.sqlite'), map.scheme);
+    this.#epoch = new EpochBuilder(join(options.home, 'meta.sqlite'));
     this.#leftovers = new Leftovers({
       chunks,
-      scheme: this.#scheme,
+      scheme: () => this.#scheme,
       isNeeded: (id) => this.#epoch.hasChunk(id) || this.committed.chunk(id) !== undefined,
     });
     this.#reader = new CaptureReader(options.capture);
@@ -124,22 +122,8 @@ export class Volume implements CommitBackend {
    */
   static async open(options: VolumeOptions): Promise<Volume> {
     const map = await readMap(options);
-    const { volumeUuid, readOnly, log, openBuckets } = options;
-    const paths = new Map(options.disks.map(({ id, path }) => [id, path]));
-    const disks: VolumeDisk[] = [];
-    for (const entry of map.disks) {
-      const disk = await openVolumeDisk({
-        entry,
-        path: paths.get(entry.id),
-        volumeUuid,
-        readOnly,
-        openBuckets,
-      });
-      if (disk.problem !== undefined) {
-        log('warn', 'disk not in use', { disk: entry.id, problem: disk.problem });
-      }
-      disks.push(disk);
-    }
+    const { volumeUuid, readOnly, log } = options;
+    const disks = await openVolumeDisks(options, map);
     const chunks = new ChunkStore({
       placer: createPlacer(map),
       disks: new Map(disks.map((disk) => [disk.entry.id, disk.buckets])),
@@ -163,13 +147,40 @@ export class Volume implements CommitBackend {
       const feed = new EpochFeed(committed, head, log);
       const volume = new Volume({ options, map, disks, feed, chunks, logs });
       volume.#incarnation = Math.max(logs.newest().incarnation, volume.head.incarnation) + 1;
-      if (!readOnly) await volume.#snapshots.catchUp();
+      if (!readOnly) {
+        await volume.#snapshots.catchUp();
+        await volume.#disks.level();
+      }
       return volume;
     } catch (error) {
       await logs.close();
       await chunks.close();
       throw error;
     }
+  }
+
+  /** The map in use. */
+  get map(): DiskMap {
+    return this.#disks.map;
+  }
+
+  /** Of chunks that are stored from now on. */
+  get #scheme(): Scheme {
+    return parseScheme(this.map.scheme);
+  }
+
+  /** The disks of the map but for those that are removed, as this machine has them. */
+  get disks(): readonly VolumeDisk[] {
+    return this.#disks.all;
+  }
+
+  /**
+   * Publishes the next version of the map, made from the one in use, and uses it. BUSY when another
+   * change came first; UNAVAILABLE when no more than half of the disks in service took it, and then
+   * nothing has changed.
+   */
+  changeMap(next: DiskMap): Promise<DiskMap> {
+    return this.#disks.changeMap(next);
   }
 
   /** What is set now; it may change at any time. */
@@ -215,7 +226,7 @@ export class Volume implements CommitBackend {
         assert(segment !== undefined, 'a content for each segment');
         this.#epoch.addExtent(segment, id);
         if (this.#epoch.hasChunk(id) || committed.chunk(id) !== undefined) continue;
-        this.#epoch.addChunk(id, content.length);
+        this.#epoch.addChunk(id, { lengthBytes: content.length, scheme: this.#scheme });
         fresh.push({ id, content, scheme: this.#scheme, isHashed: true });
       }
       await this.#leftovers.put(fresh);
@@ -274,7 +285,7 @@ export class Volume implements CommitBackend {
       const state = `disk ${lostDisks.join(', ')} failed while it was synced`;
       throw new DfsError('UNAVAILABLE', `Cannot publish epoch ${epoch}: ${state}`);
     }
-    const needed = Math.min(survives(this.#scheme) + 1, this.map.disks.length);
+    const needed = Math.min(survives(this.#scheme) + 1, presentDisks(this.map).length);
     if (logged.size < needed) {
       const state = `${logged.size} of ${needed} disks took its record`;
       throw new DfsError('UNAVAILABLE', `Cannot publish epoch ${epoch}: ${state}`);
@@ -298,7 +309,9 @@ export class Volume implements CommitBackend {
       this.#log('warn', 'small chunks stay with the metadata', { message: messageOf(error) });
       return;
     }
-    for (const { id, content } of oldest) this.#epoch.addChunk(id, content.length);
+    for (const { id, content } of oldest) {
+      this.#epoch.addChunk(id, { lengthBytes: content.length, scheme });
+    }
   }
 
   /** Copies SQLite's log of the live metadata into its file; resolves to the pages in the log. */

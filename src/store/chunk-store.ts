@@ -33,13 +33,18 @@ export interface DiskHealth {
 /** Chunks over disks: scatters their pieces where the map says, and gathers them again. */
 export class ChunkStore {
   readonly counters: ReadCounters = { badPieces: 0, degradedReads: 0 };
-  readonly #placer: Pick<Placer, 'place'>;
+  #placer: Pick<Placer, 'place'>;
   readonly #disks: DiskSet;
   #closed = false;
 
   constructor({ placer, disks, log, now }: ChunkStoreOptions) {
     this.#placer = placer;
     this.#disks = new DiskSet(disks, log, now);
+  }
+
+  /** From now on pieces are placed by this. */
+  useMap(placer: Pick<Placer, 'place'>): void {
+    this.#placer = placer;
   }
 
   /**

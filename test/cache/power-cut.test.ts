@@ -1,4 +1,4 @@
-import { copyFileSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { chmodSync, copyFileSync, rmSync, statSync, truncateSync, utimesSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Ino } from '../../src/base/ids.ts';
 import { CacheLayout } from '../../src/cache/layout.ts';
@@ -142,3 +142,33 @@ test('power cut: a size that only a row has is in the journal', async () => {
   const sizes = [...rig.meta.journal()].map(({ op }) => (op.kind === 'grow' ? op.sizeBytes : 0));
   expect(sizes).toContain(BLOCK + 100);
 });
+
+test('power cut: a truncation that only the cache file has is carried out', async () => {
+  const { rig, pathOf } = rigOf();
+  const { ino } = rig.file();
+  await rig.write(ino, 0, bytesOf(1, 2 * BLOCK));
+  await rig.commit();
+  await rig.truncate(ino, 3 * BLOCK); // the row has a size that was right for a while
+  await rig.write(ino, 0, bytesOf(2, 5 * BLOCK));
+  await rig.cache.sync(ino);
+  truncateSync(pathOf(ino), 0); // and the device lost what the metadata should have noted
+  await rig.crash({ keepClean: false });
+  expect((await rig.content(ino)).length).toBe(0);
+});
+
+test.each([true, false])(
+  'a cache file that was not given its length takes nothing (same boot: %s)',
+  async (keepClean) => {
+    const { rig, pathOf } = rigOf();
+    const { ino } = rig.file();
+    await rig.write(ino, 0, bytesOf(1, 3 * BLOCK));
+    await rig.commit();
+    await rig.write(ino, 0, bytesOf(1, BLOCK));
+    await rig.cache.sync(ino); // the mark that what follows is newer than the commit
+    truncateSync(pathOf(ino), 0);
+    chmodSync(pathOf(ino), 0o700);
+    await rig.crash({ keepClean });
+    expect((await rig.content(ino)).equals(bytesOf(1, 3 * BLOCK))).toBe(true);
+    expect(statSync(pathOf(ino)).mode & 0o777).toBe(0o600);
+  },
+);

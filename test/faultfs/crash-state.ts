@@ -126,7 +126,7 @@ class DeviceWriter {
       symlinkSync(node.target, path);
     } else if (node.file !== undefined) {
       const state = node.file.after(this.#fileCut(ino));
-      if (state !== undefined) this.#file(state, path, mode);
+      if (state !== undefined) this.#file(state, path);
     } else {
       return; // Sockets and pipes are nothing without their processes.
     }
@@ -145,10 +145,10 @@ class DeviceWriter {
     };
   }
 
-  #file({ sizeBytes, mtime, pages }: FileState, path: string, mode: number): void {
+  #file({ sizeBytes, mode, mtime, pages }: FileState, path: string): void {
     this.#files++;
-    this.#hasher?.update(`${sizeBytes} ${mtime.sec}\n`);
-    const fd = openSync(path, 'w', mode & 0o7777);
+    this.#hasher?.update(`${sizeBytes} ${mode} ${mtime.sec}\n`);
+    const fd = openSync(path, 'w', mode);
     try {
       for (let index = 0; index < pages.length; ) {
         const first = pages[index]?.page ?? 0;

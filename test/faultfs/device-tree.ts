@@ -100,7 +100,9 @@ export class DeviceTree {
     const node = this.#node(ino, device, name ?? `#${ino}`, made);
     node.parent = parent.attr.ino;
     const sequence = this.#add(node, 'create');
-    if ((made.mode & TYPE_MASK) === TYPE_FILE) node.file = new FileHistory(sequence, now());
+    if ((made.mode & TYPE_MASK) === TYPE_FILE) {
+      node.file = new FileHistory(sequence, { mode: made.mode & 0o7777, mtime: now() });
+    }
     if (name === undefined) {
       node.attr.nlink = 0;
       return node;
@@ -203,6 +205,11 @@ export class DeviceTree {
     attr.mtimeNsec = mtime.nsec;
     if (file === undefined) return;
     file.resize(this.#add(node, 'utimes'), file.sizeBytes, mtime);
+  }
+
+  chmod(node: Node, mode: number): void {
+    node.attr.mode = (node.attr.mode & ~0o7777) | mode;
+    node.file?.chmod(this.#add(node, 'chmod'), mode);
   }
 
   /** Syncs a file or a folder; 'lie' does nothing, 'drop' loses what it should have written. */

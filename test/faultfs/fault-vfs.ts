@@ -417,7 +417,7 @@ export class FaultVfs implements Vfs {
       attr.mode &= ~SUID;
       if ((attr.mode & GROUP_EXECUTE) !== 0) attr.mode &= ~SGID;
     }
-    if (mode !== undefined) attr.mode = (attr.mode & ~0o7777) | (mode & 0o7777);
+    if (mode !== undefined) this.#tree.chmod(node, mode & 0o7777);
     if (uid !== undefined) attr.uid = uid;
     if (gid !== undefined) attr.gid = gid;
     const now = { sec: Math.floor(Date.now() / 1000), nsec: (Date.now() % 1000) * 1_000_000 };

@@ -6,10 +6,12 @@ export interface Time {
   nsec: number;
 }
 
-/** What an inode says of its content, behind one change. */
+/** What an inode says, behind one change. */
 interface Meta {
   sequence: number;
   sizeBytes: number;
+  /** Permission bits, which come to the device with the size. */
+  mode: number;
   mtime: Time;
 }
 
@@ -26,6 +28,7 @@ export interface FileCut extends Omit<PageCut, 'synced' | 'metaTo' | 'isDropped'
 /** A file as a power cut leaves it: its pages in order, without the holes. */
 export interface FileState {
   sizeBytes: number;
+  mode: number;
   mtime: Time;
   pages: { page: number; bytes: Buffer }[];
 }
@@ -43,8 +46,8 @@ export class FileHistory {
   #sizeBytes = 0;
   #allocated = 0;
 
-  constructor(sequence: number, mtime: Time) {
-    this.#metas = [{ sequence, sizeBytes: 0, mtime }];
+  constructor(sequence: number, made: { mode: number; mtime: Time }) {
+    this.#metas = [{ sequence, sizeBytes: 0, ...made }];
   }
 
   get sizeBytes(): number {
@@ -91,6 +94,12 @@ export class FileHistory {
   resize(sequence: number, sizeBytes: number, mtime: Time): void {
     if (sizeBytes < this.#sizeBytes) this.#zero(sequence, sizeBytes, this.#sizeBytes);
     this.#setMeta(sequence, sizeBytes, mtime);
+  }
+
+  /** Sets the permission bits. */
+  chmod(sequence: number, mode: number): void {
+    const { mtime } = this.#metas.at(-1) as Meta;
+    this.#metas.push({ sequence, sizeBytes: this.#sizeBytes, mode, mtime });
   }
 
   punch(sequence: number, start: number, end: number, mtime: Time): void {
@@ -175,7 +184,7 @@ export class FileHistory {
       if (bytes !== undefined) pages.push({ page, bytes });
     }
     pages.sort((a, b) => a.page - b.page);
-    return { sizeBytes: size.sizeBytes, mtime: time.mtime, pages };
+    return { sizeBytes: size.sizeBytes, mode: size.mode, mtime: time.mtime, pages };
   }
 
   /** The inode as it is on the device: one of the states since `synced`. */
@@ -188,8 +197,9 @@ export class FileHistory {
   }
 
   #setMeta(sequence: number, sizeBytes: number, mtime: Time): void {
+    const { mode } = this.#metas.at(-1) as Meta;
     this.#sizeBytes = sizeBytes;
-    this.#metas.push({ sequence, sizeBytes, mtime });
+    this.#metas.push({ sequence, sizeBytes, mode, mtime });
   }
 
   #zero(sequence: number, from: number, to: number): void {

@@ -125,7 +125,8 @@ describe.skipIf(!canMount)('a power cut on the rig', () => {
     await syncFolder(disk);
     writeSync(fd, Buffer.alloc(65536, 'n'), 0, 65536, 0);
     const kinds = new Set<string>();
-    for (let index = 0; index < 40; index++) {
+    // All that was written being lost is the rarest, one state in some twenty.
+    for (let index = 0; index < 400 && kinds.size < 4; index++) {
       const state = await stateOf({ seed: seed + index, policy: 'torn' });
       const bytes = readFileSync(join(state, 'file'));
       expect(bytes.length).toBe(65536);
