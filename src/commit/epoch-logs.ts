@@ -4,6 +4,7 @@ import type { DiskId, Epoch } from '../base/ids.ts';
 import { DISK_DEADLINE_MS } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
 import type { CommittedMeta, DiskLog, EpochRecordHeader } from '../meta/mod.ts';
+import { Replay, type ReplayProgress } from './replay.ts';
 
 /** Whether everything an epoch stored can be read; asked of the newest record only. */
 export type VerifyTip = (header: EpochRecordHeader, body: Buffer) => Promise<boolean>;
@@ -89,42 +90,33 @@ export class EpochLogs {
    * Brings `committed` to the newest epoch the disks have whole: the chain of records from its head
    * to the newest last record that verifies. Answers how many epochs were taken over.
    */
-  async replay(committed: CommittedMeta, verifyTip: VerifyTip): Promise<number> {
+  async replay(
+    committed: CommittedMeta,
+    verifyTip: VerifyTip,
+    onProgress: ReplayProgress = () => undefined,
+  ): Promise<number> {
     const head = committed.head();
     if (head === undefined) throw new DfsError('CORRUPT', 'Cannot replay: there is no snapshot');
     const known = await this.#headers((head.epoch + 1) as Epoch);
     const chain = await this.#newestChain(known, head.recordId, verifyTip);
-    let applied = 0;
-    for (let progress = true; progress && applied < chain.length; ) {
-      progress = false;
-      for (const log of this.#logs.values()) {
-        const next = chain[applied];
-        if (next === undefined) break;
-        for await (const { header, body } of log.records(next.epoch)) {
-          const wanted = chain[applied];
-          if (wanted === undefined) break;
-          if (header.epoch > wanted.epoch) break;
-          if (!header.id.equals(wanted.id)) continue;
-          committed.apply(header, body);
-          applied++;
-          progress = true;
-        }
-      }
+    const replay = new Replay(committed, chain, onProgress);
+    for (let before = -1; before < replay.taken && !replay.isDone; ) {
+      before = replay.taken;
+      for (const log of this.#logs.values()) await replay.takeFrom(log);
     }
-    if (applied < chain.length) {
-      throw new DfsError('CORRUPT', `Cannot read epoch ${chain[applied]?.epoch} from any disk`);
-    }
-    return applied;
+    replay.end();
+    return chain.length;
   }
 
   /** Headers of all records from an epoch on, by their id in hex. */
   async #headers(from: Epoch): Promise<Map<string, EpochRecordHeader>> {
     const known = new Map<string, EpochRecordHeader>();
     for (const [id, log] of this.#logs) {
-      const records = log.records(from, (damage) => {
+      const isKnown = (header: EpochRecordHeader): boolean => known.has(header.id.toString('hex'));
+      const headers = log.headers(from, isKnown, (damage) => {
         this.#log('warn', 'damaged metadata log', { disk: id, ...damage });
       });
-      for await (const { header } of records) known.set(header.id.toString('hex'), header);
+      for await (const header of headers) known.set(header.id.toString('hex'), header);
     }
     return known;
   }

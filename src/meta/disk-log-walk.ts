@@ -85,17 +85,37 @@ export async function inspectTail(files: readonly LogFile[], volumeTag: Buffer):
   return end;
 }
 
-/** See DiskLog.records(). */
-export async function* readRecords(options: {
+interface ReadOptions {
   files: readonly LogFile[];
   volumeTag: Buffer;
   from: Epoch;
   onDamage: (damage: LogDamage) => void;
-}): AsyncGenerator<LogRecord, void, void> {
-  const { files, volumeTag, from, onDamage } = options;
+}
+
+/** See DiskLog.records(). */
+export async function* readRecords(options: ReadOptions): AsyncGenerator<LogRecord, void, void> {
+  for await (const { header, body, gap } of recordsFrom(options, () => 'read')) {
+    if (body !== undefined) yield { header, body, gap };
+  }
+}
+
+/** See DiskLog.headers(). */
+export async function* readHeaders(
+  options: ReadOptions & { isKnown: (header: EpochRecordHeader) => boolean },
+): AsyncGenerator<EpochRecordHeader, void, void> {
+  const use = (header: EpochRecordHeader): BodyUse => (options.isKnown(header) ? 'skip' : 'verify');
+  for await (const { header } of recordsFrom(options, use)) yield header;
+}
+
+/** The records from an epoch on, with as much of their bodies as `use` asks for. */
+async function* recordsFrom(
+  { files, volumeTag, from, onDamage }: ReadOptions,
+  use: (header: EpochRecordHeader) => BodyUse,
+): AsyncGenerator<Omit<LogRecord, 'body'> & { body: Buffer | undefined }, void, void> {
   // A file whose successor begins at or before `from` holds only earlier epochs.
   const first = files.findIndex((_, index) => (files[index + 1]?.firstEpoch ?? Infinity) > from);
-  const bodyUse = (header: EpochRecordHeader): BodyUse => (header.epoch < from ? 'skip' : 'read');
+  const bodyUse = (header: EpochRecordHeader): BodyUse =>
+    header.epoch < from ? 'skip' : use(header);
   let pending: (WalkItem & ScannedDamage)[] = [];
   let previousId: Buffer | undefined;
   let damaged = false;
@@ -111,7 +131,7 @@ export async function* readRecords(options: {
     const gap = damaged || (previousId !== undefined && !header.previous.equals(previousId));
     previousId = header.id;
     damaged = false;
-    if (body !== undefined) yield { header, body, gap };
+    if (header.epoch >= from) yield { header, body, gap };
   }
   // Damage in an earlier file was never the end of what was written.
   const lastFile = files.at(-1)?.path;

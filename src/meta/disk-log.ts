@@ -11,6 +11,7 @@ import {
   inspectTail,
   type LogDamage,
   type LogRecord,
+  readHeaders,
   readRecords,
 } from './disk-log-walk.ts';
 import { EPOCH_RECORD, type EpochRecordHeader } from './epoch-record-format.ts';
@@ -193,13 +194,30 @@ export class DiskLog {
     from: Epoch,
     onDamage: (damage: LogDamage) => void = () => undefined,
   ): AsyncGenerator<LogRecord, void, void> {
+    const files = await this.#readable();
+    yield* readRecords({ files, volumeTag: this.#volumeTag, from, onDamage });
+  }
+
+  /**
+   * The headers of the same records. Bodies are verified, but for those that `isKnown` says are
+   * known to be good elsewhere.
+   */
+  async *headers(
+    from: Epoch,
+    isKnown: (header: EpochRecordHeader) => boolean,
+    onDamage: (damage: LogDamage) => void,
+  ): AsyncGenerator<EpochRecordHeader, void, void> {
+    const files = await this.#readable();
+    yield* readHeaders({ files, volumeTag: this.#volumeTag, from, isKnown, onDamage });
+  }
+
+  async #readable(): Promise<LogFile[]> {
     await this.#queue;
     if (this.#closed) throw new DfsError('CLOSED', 'Cannot read the log: it is closed');
-    const files = this.#files.map((file, index) => {
+    return this.#files.map((file, index) => {
       const isLast = index === this.#files.length - 1;
       return isLast && !this.#readOnly ? { ...file, sizeBytes: this.#sizeBytes } : file;
     });
-    yield* readRecords({ files, volumeTag: this.#volumeTag, from, onDamage });
   }
 
   /**

@@ -37,33 +37,39 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 test('an extent table holds what an array of bytes would, and counts its references', () => {
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 30 }), fc.nat(FILE_BYTES * 2), (steps, probe) => {
-      const db = new Database(':memory:');
-      db.exec(STATE_SCHEMA);
-      const refs = new Array<number>(CHUNKS).fill(0);
-      const table = new ExtentTable(db, (chunk, delta) => {
-        const index = chunk.readUInt8();
-        refs[index] = (refs[index] ?? 0) + delta;
-        expect(refs[index]).toBeGreaterThanOrEqual(0);
-      });
-      const whole = { offset: 0, lengthBytes: 1000, chunk: chunkOf(0), chunkOffset: 0 };
-      table.replace(OTHER, [whole]);
-      const model = new Array<Place>(FILE_BYTES * 2).fill(undefined);
-      for (const one of steps) apply(table, model, one);
-      check(table, model, probe);
-      expect(rowsWithoutCounting(steps)).toEqual(allOf(table, INO));
-      const uses = new Array<number>(CHUNKS).fill(0);
-      for (const { chunk } of [...allOf(table, INO), whole]) {
-        const index = chunk.readUInt8();
-        uses[index] = (uses[index] ?? 0) + 1;
-      }
-      expect(refs).toEqual(uses);
-      expect(allOf(table, OTHER)).toEqual([whole]);
-      table.cutAt(INO, 0);
-      table.cutAt(OTHER, 0);
-      expect(refs.every((count) => count === 0)).toBe(true);
-      db.close();
-    }),
+    fc.property(
+      fc.array(step, { maxLength: 30 }),
+      fc.nat(FILE_BYTES * 2),
+      fc.boolean(),
+      (steps, probe, isMade) => {
+        const db = new Database(':memory:');
+        db.exec(STATE_SCHEMA);
+        const refs = new Array<number>(CHUNKS).fill(0);
+        const table = new ExtentTable(db, (chunk, delta) => {
+          const index = chunk.readUInt8();
+          refs[index] = (refs[index] ?? 0) + delta;
+          expect(refs[index]).toBeGreaterThanOrEqual(0);
+        });
+        const whole = { offset: 0, lengthBytes: 1000, chunk: chunkOf(0), chunkOffset: 0 };
+        table.replace(OTHER, [whole]);
+        if (isMade) table.made(INO);
+        const model = new Array<Place>(FILE_BYTES * 2).fill(undefined);
+        for (const one of steps) apply(table, model, one);
+        check(table, model, probe);
+        expect(rowsWithoutCounting(steps)).toEqual(allOf(table, INO));
+        const uses = new Array<number>(CHUNKS).fill(0);
+        for (const { chunk } of [...allOf(table, INO), whole]) {
+          const index = chunk.readUInt8();
+          uses[index] = (uses[index] ?? 0) + 1;
+        }
+        expect(refs).toEqual(uses);
+        expect(allOf(table, OTHER)).toEqual([whole]);
+        table.cutAt(INO, 0);
+        table.cutAt(OTHER, 0);
+        expect(refs.every((count) => count === 0)).toBe(true);
+        db.close();
+      },
+    ),
     { numRuns: 150 },
   );
 });

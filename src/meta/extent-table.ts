@@ -10,12 +10,17 @@ export interface Extent extends ExtentRange {
   chunk: ChunkId;
 }
 
+/** Numbers in memory at most. */
+const EMPTY_MAX = 100_000;
+
 type ExtentRow = [offset: number, length: number, chunk: ChunkId, chunkOffset: number];
 
 /** Table extent: for each inode, ranges that never overlap. Callers hold a transaction. */
 export class ExtentTable {
   readonly #sql: ReturnType<typeof prepare>;
   readonly #onRef: RefHook | undefined;
+  /** Inodes made in the open transaction that have no extent yet: nothing has to be looked for. */
+  readonly #empty = new Set<Ino>();
 
   constructor(db: Database.Database, onRef?: RefHook) {
     this.#sql = prepare(db);
@@ -68,10 +73,26 @@ export class ExtentTable {
     return (this.#sql.count.get(ino, start, end) as [number])[0];
   }
 
+  /** `ino` was made: it has no extents. Known to the committed database only, whose one user this is. */
+  made(ino: Ino): void {
+    if (this.#onRef === undefined) return;
+    if (this.#empty.size >= EMPTY_MAX) this.#empty.clear();
+    this.#empty.add(ino);
+  }
+
+  /** The transaction ends, or was rolled back. */
+  forget(): void {
+    this.#empty.clear();
+  }
+
   /** Lays each range over what was there; a range without a chunk erases. */
   replace(ino: Ino, ranges: ExtentRange[]): void {
+    // Behind the end of what was laid so far, nothing can be in the way.
+    let end = this.#empty.delete(ino) ? 0 : Number.POSITIVE_INFINITY;
     for (const range of ranges) {
-      this.#erase(ino, range.offset, range.offset + range.lengthBytes);
+      const rangeEnd = range.offset + range.lengthBytes;
+      if (range.offset < end) this.#erase(ino, range.offset, rangeEnd);
+      end = Math.max(end, rangeEnd);
       if (range.chunk === undefined) continue;
       this.#add(ino, range.offset, range.lengthBytes, range.chunk, range.chunkOffset);
     }
@@ -79,7 +100,7 @@ export class ExtentTable {
 
   /** Forgets everything from `size` on. */
   cutAt(ino: Ino, size: number): void {
-    this.#erase(ino, size, Number.MAX_SAFE_INTEGER);
+    if (!this.#empty.has(ino)) this.#erase(ino, size, Number.MAX_SAFE_INTEGER);
   }
 
   #add(ino: Ino, offset: number, length: number, chunk: ChunkId, chunkOffset: number): void {

@@ -155,11 +155,13 @@ export class MetaState {
   /** Writes the rows that apply() has left in memory, before the transaction ends. */
   settle(): void {
     this.#rows.write();
+    this.extents.forget();
   }
 
   /** The transaction was rolled back: what {@link settle} would write is carried out again. */
   lost(): void {
     this.#rows.forget();
+    this.extents.forget();
   }
 
   /** A transaction begins: {@link restore} leads back here. */
@@ -228,6 +230,7 @@ export class MetaState {
     const folder = (op.mode & S_IFMT) === S_IFDIR;
     const sizeBytes = (op.mode & S_IFMT) === S_IFLNK ? op.target.length : 0;
     this.#rows.insert(newInode({ ...op, nlink: folder ? 2 : 1, sizeBytes }, op.time));
+    this.extents.made(op.ino);
     if ((op.mode & S_IFMT) === S_IFLNK) this.#sql.putTarget.run(op.ino, op.target);
     this.#addEntry(op.parent, op.name, op.ino, op.mode >>> 12);
     this.#folderChanged(op.parent, op.time, folder ? 1 : 0);
@@ -236,6 +239,7 @@ export class MetaState {
   #tmpfile(op: MetaOp & { kind: 'tmpfile' }): void {
     const none = { nlink: 0, rdev: 0, sizeBytes: 0, parent: 0 as Ino };
     this.#rows.insert(newInode({ ...op, ...none }, op.time));
+    this.extents.made(op.ino);
     this.#sql.putOrphan.run(op.ino);
   }
 

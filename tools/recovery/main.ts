@@ -24,6 +24,7 @@ interface Options {
   scheme: string;
   dir: string;
   profile?: string;
+  keep?: true;
 }
 
 interface Found extends Record<string, unknown> {
@@ -35,9 +36,7 @@ interface Found extends Record<string, unknown> {
 /** Runs one step to its end; what it said last. */
 async function runStep(name: string, step: StepOptions, profile?: string): Promise<Found> {
   const flags =
-    profile === undefined
-      ? []
-      : ['--cpu-prof', `--cpu-prof-dir=${join(profile, name)}`];
+    profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${join(profile, name)}`];
   const child = spawn(process.execPath, [...flags, STEP, name, JSON.stringify(step)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -66,7 +65,8 @@ async function run(options: Options): Promise<void> {
       );
     }
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    if (options.keep !== true) rmSync(folder, { recursive: true, force: true });
+    else console.log(`kept: ${folder}`);
   }
 }
 
@@ -76,6 +76,7 @@ const program = new Command('recovery')
   .option('--scheme <scheme>', 'replica:N or ec:K+M over three disk folders', 'replica:2')
   .option('--dir <folder>', 'where to make a temporary folder', tmpdir())
   .option('--profile <folder>', 'write CPU profiles of each step and its threads below this folder')
+  .option('--keep', 'leave the temporary folder behind')
   .parse();
 try {
   await run(program.opts<Options>());

@@ -1,6 +1,6 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { openVolume, type Volume as ApiVolume } from '../../src/api/mod.ts';
+import { type Volume as ApiVolume, openVolume } from '../../src/api/mod.ts';
 import { assert, DfsError } from '../../src/base/errors.ts';
 import type { Epoch } from '../../src/base/ids.ts';
 import { GIB } from '../../src/base/limits.ts';
@@ -15,12 +15,7 @@ import {
   encodeEpochRecord,
   writeSnapshot,
 } from '../../src/meta/mod.ts';
-import {
-  homePaths,
-  initVolume,
-  recoverVolume,
-  requireConfig,
-} from '../../src/node/mod.ts';
+import { homePaths, initVolume, recoverVolume, requireConfig } from '../../src/node/mod.ts';
 import { type MadeFiles, madeEpochs, madeFiles, nameOf } from './made-files.ts';
 
 /** What a step works with: `folder` is the tool's own. */
