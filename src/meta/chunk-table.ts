@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3';
-import { type ChunkId, chunkKey, type Epoch } from '../base/ids.ts';
+import type { ChunkId, Epoch } from '../base/ids.ts';
+import { ChunkRows, type HeldChunk } from './chunk-rows.ts';
 import { INLINE_SCHEME, InlineChunks } from './inline-chunks.ts';
 import { DEAD_INDEX, LIFE_OF_CHUNKS } from './schema.ts';
 
@@ -36,60 +37,88 @@ export class ChunkTable {
   /** Small chunks whose content is here. */
   readonly inline: InlineChunks;
   readonly #sql: ReturnType<typeof prepare>;
+  readonly #rows: ChunkRows;
   /** What may have no reference at the end of the epoch that is being applied. */
-  readonly #candidates = new Map<string, ChunkId>();
+  readonly #candidates = new Set<HeldChunk>();
 
   constructor(db: Database.Database) {
     migrate(db);
     this.#sql = prepare(db);
+    this.#rows = new ChunkRows(db);
     this.inline = new InlineChunks(db);
   }
 
   /** A chunk is in pieces under this scheme. */
   stored(id: ChunkId, fields: { lengthBytes: number; scheme: string; epoch: Epoch }): void {
     const { lengthBytes, scheme, epoch } = fields;
-    if (this.#sql.put.run(id, lengthBytes, scheme, epoch).changes > 0) this.#note(id);
-    else if (this.#sql.move.run(scheme, id, scheme).changes > 0) this.inline.dropped(id);
+    const row = this.#rows.find(id);
+    if (row === undefined) this.#add({ id, lengthBytes, scheme, epoch });
+    else if (row.scheme !== scheme) {
+      row.scheme = scheme;
+      this.#rows.changed(row);
+      this.inline.dropped(id);
+    }
   }
 
   /** A small chunk came with its content, which stays here unless the chunk is known. */
   cameInline(id: ChunkId, content: Buffer, epoch: Epoch): void {
-    if (this.#sql.put.run(id, content.length, INLINE_SCHEME, epoch).changes === 0) return;
+    if (this.#rows.find(id) !== undefined) return;
     this.inline.put(id, content);
-    this.#note(id);
+    this.#add({ id, lengthBytes: content.length, scheme: INLINE_SCHEME, epoch });
+  }
+
+  #add(made: { id: ChunkId; lengthBytes: number; scheme: string; epoch: Epoch }): void {
+    const { id, lengthBytes, scheme, epoch: born } = made;
+    const row = this.#rows.add({ id, lengthBytes, scheme, refs: 0, born, died: null });
+    this.#candidates.add(row);
   }
 
   /** An extent that names the chunk came or went. */
   referred(id: ChunkId, delta: 1 | -1): void {
-    if (delta > 0) {
-      this.#sql.named.run(id);
-      return;
-    }
-    this.#sql.unnamed.run(id);
-    this.#note(id);
+    const row = this.#rows.find(id);
+    if (row === undefined) return;
+    row.refs += delta;
+    if (delta > 0) row.died = null;
+    else this.#candidates.add(row);
+    this.#rows.changed(row);
   }
 
   /** Nothing is known of the chunk any more; does nothing while something names it. */
   forget(id: ChunkId): void {
-    this.#sql.forget.run(id);
+    const row = this.#rows.find(id);
+    if (row !== undefined && row.refs === 0 && row.scheme !== INLINE_SCHEME) this.#drop(row);
   }
 
-  #note(id: ChunkId): void {
-    this.#candidates.set(chunkKey(id), id);
+  #drop(row: HeldChunk): void {
+    this.#rows.remove(row);
+    this.#candidates.delete(row);
   }
 
   /** An epoch ends: what nothing names is dead; of inline chunks nothing stays. */
   endEpoch(epoch: Epoch): void {
-    for (const id of this.#candidates.values()) {
-      if (this.#sql.forgetInline.run(id).changes > 0) this.inline.dropped(id);
-      else this.#sql.died.run(epoch, id);
+    for (const row of this.#candidates) {
+      if (row.refs > 0) continue;
+      if (row.scheme === INLINE_SCHEME) {
+        this.#drop(row);
+        this.inline.dropped(row.id);
+      } else if (row.died === null) {
+        row.died = epoch;
+        this.#rows.changed(row);
+      }
     }
     this.#candidates.clear();
+    this.#rows.endEpoch();
+  }
+
+  /** Writes what is in memory only, before the transaction ends. */
+  settle(): void {
+    this.#rows.write();
   }
 
   /** The transaction was rolled back. */
   lost(): void {
     this.#candidates.clear();
+    this.#rows.forget();
     this.inline.recount();
   }
 
@@ -143,19 +172,6 @@ function migrate(db: Database.Database): void {
 function prepare(db: Database.Database) {
   const columns = 'id, length as lengthBytes, scheme, refs, born, died';
   return {
-    put: db.prepare(
-      'insert or ignore into chunk (id, length, scheme, refs, born) values (?, ?, ?, 0, ?)',
-    ),
-    move: db.prepare('update chunk set scheme = ? where id = ? and scheme <> ?'),
-    named: db.prepare('update chunk set refs = refs + 1, died = null where id = ?'),
-    unnamed: db.prepare('update chunk set refs = refs - 1 where id = ?'),
-    died: db.prepare('update chunk set died = ? where id = ? and refs = 0 and died is null'),
-    forget: db.prepare(
-      `delete from chunk where id = ? and refs = 0 and scheme <> '${INLINE_SCHEME}'`,
-    ),
-    forgetInline: db.prepare(
-      `delete from chunk where id = ? and refs = 0 and scheme = '${INLINE_SCHEME}'`,
-    ),
     get: db.prepare(`select ${columns} from chunk where id = ?`),
     namedAfter: db.prepare(
       `select ${columns} from chunk where id > ? and refs > 0 order by id limit ?`,

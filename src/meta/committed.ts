@@ -86,6 +86,7 @@ export class CommittedMeta {
         this.#chunks.endEpoch(header.epoch);
       }
       this.state.settle();
+      this.#chunks.settle();
       const newest = epochs.at(-1)?.header;
       if (newest === undefined) return;
       const { epoch, incarnation, lastSeq, id, cutTimeMs } = newest;
