@@ -80,6 +80,10 @@ export class IntervalSet {
     if (last - first === 1) {
       this.#starts[first] = from;
       this.#ends[first] = to;
+    } else if (this.#starts.length === 0) {
+      // Most sets have one interval all their life: arrays that grow keep room for sixteen more.
+      this.#starts = [from];
+      this.#ends = [to];
     } else {
       this.#starts.splice(first, last - first, from);
       this.#ends.splice(first, last - first, to);

@@ -6,7 +6,8 @@ import { codeOf, indexError } from './disk-errors.ts';
 import { SCHEME_CODE_MAX } from './scheme-code.ts';
 
 const SCHEMA_VERSION = 2;
-const CACHE_KIB = 8 * 1024;
+/** Of each disk; what is not in it the kernel mostly has. */
+const CACHE_KIB = 2 * 1024;
 /** Offset of the two bytes of a database file that say whether it is in WAL mode. */
 const JOURNAL_MODE_OFFSET = 18;
 

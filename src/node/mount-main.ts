@@ -31,8 +31,12 @@ export type MountAnswer = { ready: true } | { error: ReturnType<typeof packError
 const WAITS_OF_HOME = 12;
 const WAITS_A_DISK = 14;
 const THREADS_MAX = 256;
-/** Of V8's young generation, for each of the daemon's threads: what lives long is not in JavaScript. */
-const YOUNG_SPACE_MIB = 8;
+/**
+ * For each of the daemon's threads. Of V8's young generation: what lives long is not in JavaScript.
+ */
+const YOUNG_SPACE_MIB = 4;
+/** Garbage is collected when the heap is so much larger than what lived on the last time. */
+const HEAP_GROWTH_PERCENT = 30;
 
 const request = JSON.parse(process.argv[2] ?? '{}') as MountRequest;
 const paths = homePaths(request.home);
@@ -72,6 +76,7 @@ async function main(): Promise<number> {
     command: process.execPath,
     args: [
       `--max-semi-space-size=${YOUNG_SPACE_MIB}`,
+      `--heap-growing-percent=${HEAP_GROWTH_PERCENT}`,
       fileURLToPath(new URL('./daemon-main.js', import.meta.url)),
       process.argv[2] ?? '{}',
     ],
