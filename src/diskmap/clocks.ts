@@ -13,10 +13,13 @@
  * Borders are powers of four: at least a quarter of the ids times a quarter of the heights.
  */
 import type { DiskEntry } from './diskmap.ts';
-import { ln } from './logarithm.ts';
-import { mix32, unit } from './mix.ts';
+import { leastMinusLn, lnUnit } from './logarithm.ts';
+import { mix32 } from './mix.ts';
 
 const TWO_POW_MINUS_32 = 1 / 0x1_0000_0000;
+
+/** Below what a logarithm of ours may be wrong by, so that a bound stays one after rounding. */
+const BOUND_KEPT = 1 - 1e-9;
 
 /**
  * The clocks of a map's disks, one key at a time. Times are kept in typed arrays, because a number
@@ -34,9 +37,10 @@ export class Clocks {
   readonly #heightCount: Float64Array;
   readonly #meanGap: Float64Array;
   readonly #salt: Int32Array;
-  /** By block: the time and the ordinal of its next arrival. */
-  readonly #next: Float64Array;
-  readonly #drawn: Int32Array;
+  /** By block: when its last arrival was, and the ordinal and the bits of the one to come. */
+  readonly #last: Float64Array;
+  readonly #ordinal: Int32Array;
+  readonly #bits: Int32Array;
   #cursor = 0;
   #k0 = 0;
   #k1 = 0;
@@ -53,8 +57,9 @@ export class Clocks {
     this.#heightCount = Float64Array.from(blocks, (block) => block.heightCount);
     this.#meanGap = Float64Array.from(blocks, (block) => 1 / areaOf(block));
     this.#salt = Int32Array.from(blocks, (block) => block.salt);
-    this.#next = new Float64Array(blocks.length);
-    this.#drawn = new Int32Array(blocks.length);
+    this.#last = new Float64Array(blocks.length);
+    this.#ordinal = new Int32Array(blocks.length);
+    this.#bits = new Int32Array(blocks.length);
     this.rate = blocks.reduce((sum, block) => sum + areaOf(block), 0);
   }
 
@@ -65,10 +70,10 @@ export class Clocks {
     this.#k2 = key.readInt32LE(8) ^ key.readInt32LE(24);
     this.#k3 = key.readInt32LE(12) ^ key.readInt32LE(28);
     this.#cursor = 0;
-    for (let block = 0; block < this.#next.length; block++) {
-      this.#drawn[block] = 0;
-      this.#next[block] = 0;
-      this.#step(block);
+    for (let block = 0; block < this.#last.length; block++) {
+      this.#last[block] = 0;
+      this.#ordinal[block] = 1;
+      this.#bits[block] = this.#draw(block, 1);
     }
   }
 
@@ -82,13 +87,10 @@ export class Clocks {
    * order is by blocks, not by time. The limit may fall between two calls; after a 0 it may rise.
    */
   next(limit: Float64Array): number {
-    const next = this.#next;
-    while (this.#cursor < next.length) {
+    while (this.#cursor < this.#last.length) {
       const block = this.#cursor;
-      while ((next[block] as number) < (limit[0] as number)) {
-        this.time[0] = next[block] as number;
+      while (this.#arrives(block, limit)) {
         const diskId = this.#diskAt(block);
-        this.#step(block);
         if (diskId !== 0) return diskId;
       }
       this.#cursor++;
@@ -97,22 +99,31 @@ export class Clocks {
     return 0;
   }
 
-  /** Draws the time of the block's next arrival. */
-  #step(block: number): void {
-    const count = (this.#drawn[block] as number) + 1;
-    this.#drawn[block] = count;
-    const gap = -ln(unit(this.#draw(block, count))) * (this.#meanGap[block] as number);
-    this.#next[block] = (this.#next[block] as number) + gap;
+  /** Lets the block's next arrival come, at `time[0]`, if that is before the limit. */
+  #arrives(block: number, limit: Float64Array): boolean {
+    const bits = this.#bits[block] as number;
+    const last = this.#last[block] as number;
+    const gap = this.#meanGap[block] as number;
+    // Most blocks are done after one draw, and most of these without the logarithm.
+    if (last + leastMinusLn(bits) * BOUND_KEPT * gap >= (limit[0] as number)) return false;
+    const arrival = last - lnUnit(bits) * gap;
+    if (arrival >= (limit[0] as number)) return false;
+    this.#last[block] = arrival;
+    this.time[0] = arrival;
+    return true;
   }
 
-  #draw(block: number, count: number): number {
+  #draw(block: number, ordinal: number): number {
     const salt = this.#salt[block] as number;
-    return mix32(this.#k0 ^ mix32(this.#k1 + salt + Math.imul(count, 0x9e3779b9)));
+    return mix32(this.#k0 ^ mix32(this.#k1 + salt + Math.imul(ordinal, 0x9e3779b9)));
   }
 
-  /** The disk that the block's next arrival falls upon, 0 for none. */
+  /** The disk that the block's arrival falls upon, 0 for none; draws the one after it. */
   #diskAt(block: number): number {
-    const bits = mix32(this.#k2 + this.#draw(block, this.#drawn[block] as number));
+    const bits = mix32(this.#k2 + (this.#bits[block] as number));
+    const ordinal = (this.#ordinal[block] as number) + 1;
+    this.#ordinal[block] = ordinal;
+    this.#bits[block] = this.#draw(block, ordinal);
     const across = (bits >>> 0) * TWO_POW_MINUS_32 * (this.#indexCount[block] as number);
     const diskId = (this.#firstIndex[block] as number) + Math.floor(across) + 1;
     if (diskId >= this.#weights.length) return 0;

@@ -7,10 +7,17 @@ import { mix32, unit } from './mix.ts';
  */
 export function jumpHash(key: number, count: number): number {
   let slot = 0;
-  let next = 0;
-  while (next < count) {
-    slot = next;
-    next = Math.floor((slot + 1) / unit(mix32(key ^ mix32(slot + 0x6a756d70))));
+  for (let next = 0; next < count; ) {
+    slot = Math.trunc(next);
+    const salt = slot < SALTS.length ? (SALTS[slot] as number) : saltOf(slot);
+    next = (slot + 1) / unit(mix32(key ^ salt));
   }
   return slot;
 }
+
+function saltOf(slot: number): number {
+  return mix32(slot + 0x6a756d70);
+}
+
+/** The first ones ready-made, since one waits for the other. */
+const SALTS: Int32Array = Int32Array.from({ length: 1024 }, (_, slot) => saltOf(slot));

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -6,13 +7,36 @@ import { createDiskMap, presentDisks, withDisk } from './diskmap.ts';
 import { decodeDiskMap } from './diskmap-reader.ts';
 import { nodeName } from './failure-domain.ts';
 import { createPlacer, type Placement } from './placement.ts';
-import { keysFrom, testDisk, testMap } from './test-maps.ts';
+import { keysFrom, largePlace, testDisk, testMap } from './test-maps.ts';
 
 interface Golden {
   readonly name: string;
   readonly map: string;
   readonly places: readonly { key: string; count: number; at: readonly string[] }[];
 }
+
+/** Larger maps, whose placements in version 1 are known by their SHA-256. */
+const digests: readonly [string, DiskMap, string][] = [
+  ['10,000 disks in 4 rooms', testMap(10_000, largePlace), '831df374e9724e9d0ed77ef45a9ad724'],
+  [
+    '3,000 uneven disks, a twelfth out',
+    testMap(3_000, (index) => {
+      const state = index % 12 === 5 ? 'out' : 'in';
+      return { ...largePlace(index), weight: 1 + ((index * 7919) % 300), state };
+    }),
+    '3a194e8099567e64b023934f1cd96925',
+  ],
+  [
+    '12 uneven disks in 3 machines',
+    testMap(12, (index) => ({ machine: 1 + (index % 3), weight: 16 + ((index * 37) % 100) })),
+    '3c627cbf8fc15037e72ce40c8a6eb4b2',
+  ],
+  [
+    'one disk far above 99 others',
+    testMap(100, (index) => ({ weight: index === 40 ? 20_000 : 3 })),
+    '693bf4dd37221e258b6f30f1539d009e',
+  ],
+];
 
 const goldenUrl = new URL('../../test/golden/placement-v1.json', import.meta.url);
 const goldens = JSON.parse(readFileSync(goldenUrl, 'utf8')) as Golden[];
@@ -52,6 +76,19 @@ describe('place()', () => {
     for (const { key, count, at } of places) {
       expect(text(placer.place(Buffer.from(key, 'hex'), count))).toEqual(at);
     }
+  });
+
+  it.each(digests)('gives what it gave in version 1, in short: %s', (_, map, digest) => {
+    const placer = createPlacer(map);
+    const hash = createHash('sha256');
+    const nextKey = keysFrom(404);
+    for (let round = 0; round < 300; round++) {
+      const usable = round % 3 === 0 ? (disk: DiskEntry): boolean => disk.id % 7 !== 3 : undefined;
+      for (const count of [1, 2, 3, 6, 14]) {
+        hash.update(`${text(placer.place(nextKey(), count, usable)).join()}\n`);
+      }
+    }
+    expect(hash.digest('hex').slice(0, 32)).toBe(digest);
   });
 
   it('gives each piece a disk of its own as long as there are disks that are in', () => {

@@ -49,7 +49,8 @@ const ARRIVALS_MAX_OF_USABLE = 1024;
 
 interface Draw {
   readonly key: Buffer;
-  readonly arrivalsMax: number;
+  /** When to stop waiting for rings. */
+  readonly lastTime: number;
   readonly fit?: Usable;
 }
 
@@ -71,7 +72,10 @@ class ClockPlacer implements Placer {
   readonly #disks: readonly DiskEntry[];
   readonly #disksById: DiskEntry[] = [];
   readonly #clocks: Clocks;
+  readonly #weights: Int32Array;
   readonly #totalWeight: number;
+  readonly #lastTime: number;
+  readonly #lastTimeOfUsable: number;
   readonly #hasOut: boolean;
   readonly #plans = new Map<number, { plan: Plan; selection: Selection }>();
   readonly #limit: Float64Array = new Float64Array(1);
@@ -81,8 +85,14 @@ class ClockPlacer implements Placer {
   constructor(map: DiskMap) {
     this.map = map;
     this.#disks = presentDisks(map);
-    for (const disk of this.#disks) this.#disksById[disk.id] = disk;
+    this.#weights = new Int32Array((this.#disks.at(-1)?.id ?? 0) + 1);
+    for (const disk of this.#disks) {
+      this.#disksById[disk.id] = disk;
+      this.#weights[disk.id] = disk.weight;
+    }
     this.#clocks = new Clocks(this.#disks);
+    this.#lastTime = drawEnd(this.#clocks.rate, ARRIVALS_MAX);
+    this.#lastTimeOfUsable = drawEnd(this.#clocks.rate, ARRIVALS_MAX_OF_USABLE);
     this.#totalWeight = this.#disks.reduce((sum, disk) => sum + disk.weight, 0);
     this.#hasOut = !this.#disks.every(isIn);
   }
@@ -104,10 +114,9 @@ class ClockPlacer implements Placer {
 
   /** Runs the clocks until the selection is full or all disks that fit were offered. */
   #fill(selection: Selection, draw: Draw): void {
-    const { key, fit } = draw;
+    const { key, lastTime, fit } = draw;
     this.#clocks.start(key);
-    const lastTime = drawEnd(this.#clocks.rate, draw.arrivalsMax);
-    for (let until = 4 / this.#totalWeight; ; until *= 2) {
+    for (let until = (selection.size + 2) / this.#totalWeight; ; until *= 2) {
       const explored = Math.min(until, lastTime);
       this.#limit[0] = Math.min(explored, selection.end[0] as number);
       for (let id = this.#clocks.next(this.#limit); id !== 0; id = this.#clocks.next(this.#limit)) {
@@ -157,13 +166,13 @@ class ClockPlacer implements Placer {
     const choice = { plan, selection, positions };
     selection.clear();
     selection.extend(plan.size, plan.limits);
-    this.#fill(selection, { key, arrivalsMax: ARRIVALS_MAX });
+    this.#fill(selection, { key, lastTime: this.#lastTime });
     assign(choice, this.#clocks);
     // First all disks, then those that are in, then those usable: each step moves what it must.
-    if (this.#hasOut) this.#replace(choice, { key, arrivalsMax: ARRIVALS_MAX, fit: isIn });
+    if (this.#hasOut) this.#replace(choice, { key, lastTime: this.#lastTime, fit: isIn });
     if (usable === undefined) return positions;
     const fit: Usable = (disk) => isIn(disk) && usable(disk);
-    this.#replace(choice, { key, arrivalsMax: ARRIVALS_MAX_OF_USABLE, fit });
+    this.#replace(choice, { key, lastTime: this.#lastTimeOfUsable, fit });
     return positions;
   }
 
@@ -178,10 +187,11 @@ class ClockPlacer implements Placer {
       const diskIds = this.#choose(key, count, usable);
       const placements = new Array<Placement | undefined>(count).fill(undefined);
       for (let at = 0; at < count; at++) {
-        const disk = this.#disksById[diskIds[at] as number];
-        if (disk === undefined) continue;
-        const bucket = 1 + jumpHash(this.#clocks.bits(mix32(disk.id)), disk.weight);
-        placements[at] = { disk, bucket };
+        const diskId = diskIds[at] as number;
+        if (diskId === 0) continue;
+        const weight = this.#weights[diskId] as number;
+        const bucket = 1 + jumpHash(this.#clocks.bits(mix32(diskId)), weight);
+        placements[at] = { disk: this.#disksById[diskId] as DiskEntry, bucket };
       }
       return placements;
     } finally {
@@ -217,25 +227,23 @@ function drawEnd(rate: number, arrivalsMax: number): number {
  */
 function assign(choice: Choice, clocks: Clocks): void {
   const { plan, selection, positions } = choice;
-  for (;;) {
-    const diskId = firstWithoutPosition(selection, positions);
-    if (diskId === 0) return;
-    let bits = clocks.bits(plan.domainSaltOf[diskId] as number);
-    let at = (bits >>> 0) % plan.count;
-    while (positions[at] !== 0) {
-      bits = mix32(bits + 1);
-      at = (bits >>> 0) % plan.count;
-    }
-    positions[at] = diskId;
+  let free = 0;
+  for (let at = 0; at < plan.count; at++) if (positions[at] === 0) free++;
+  const waiting = selection.withoutPosition(positions);
+  for (let turn = 0; turn < waiting; turn++) {
+    const diskId = selection.waiting[turn] as number;
+    positions[free === 1 ? positions.indexOf(0) : preferred(choice, clocks, diskId)] = diskId;
+    free--;
   }
 }
 
-function firstWithoutPosition(selection: Selection, positions: readonly number[]): number {
-  const { diskIds, times } = selection;
-  let first = -1;
-  for (let at = 0; at < selection.length; at++) {
-    if (first >= 0 && (times[at] as number) >= (times[first] as number)) continue;
-    if (!positions.includes(diskIds[at] as number)) first = at;
+function preferred(choice: Choice, clocks: Clocks, diskId: number): number {
+  const { plan, positions } = choice;
+  let bits = clocks.bits(plan.domainSaltOf[diskId] as number);
+  let at = (bits >>> 0) % plan.count;
+  while (positions[at] !== 0) {
+    bits = mix32(bits + 1);
+    at = (bits >>> 0) % plan.count;
   }
-  return first < 0 ? 0 : (diskIds[first] as number);
+  return at;
 }

@@ -17,16 +17,19 @@ export class Selection {
   /** [0]: no ring from this time on changes the selection; infinite until it is full. */
   readonly end: Float64Array = new Float64Array(1);
   readonly #plan: Plan;
+  /** Disks in the order {@link withoutPosition} found. */
+  readonly waiting: Int32Array;
   /** When each taken disk rang. */
   readonly times: Float64Array;
   /** The same with the gain of its domain: what is compared. */
   readonly #ranks: Float64Array;
-  #size = 0;
+  size = 0;
   #limits: readonly Limit[] = [];
 
   constructor(plan: Plan) {
     this.#plan = plan;
     this.diskIds = new Int32Array(plan.count + 1);
+    this.waiting = new Int32Array(plan.count + 1);
     this.times = new Float64Array(plan.count + 1);
     this.#ranks = new Float64Array(plan.count + 1);
   }
@@ -48,16 +51,31 @@ export class Selection {
 
   /** From now on takes up to `size` disks within the limits; those it has rank before others. */
   extend(size: number, limits: readonly Limit[]): void {
-    this.#size = size;
+    this.size = size;
     this.#limits = limits;
     this.times.fill(0, 0, this.length);
     this.#ranks.fill(0, 0, this.length);
     this.end[0] = Number.POSITIVE_INFINITY;
   }
 
-  has(diskId: number): boolean {
-    for (let at = 0; at < this.length; at++) if (this.diskIds[at] === diskId) return true;
-    return false;
+  /** Puts the disks that are not among these into `waiting`, first ring first; their number. */
+  withoutPosition(positions: readonly number[]): number {
+    const { diskIds, times, waiting } = this;
+    const isSome = positions.some((id) => id !== 0);
+    let count = 0;
+    for (let at = 0; at < this.length; at++) {
+      if (isSome && positions.includes(diskIds[at] as number)) continue;
+      let turn = count++;
+      while (turn > 0 && (times[waiting[turn - 1] as number] as number) > (times[at] as number)) {
+        waiting[turn] = waiting[turn - 1] as number;
+        turn--;
+      }
+      waiting[turn] = at;
+    }
+    for (let turn = 0; turn < count; turn++) {
+      waiting[turn] = diskIds[waiting[turn] as number] as number;
+    }
+    return count;
   }
 
   /** Takes the disk that rang at `time[0]` if it belongs here, and drops what it displaces. */
@@ -67,7 +85,7 @@ export class Selection {
     const rank = rang / (gains[domainOf[diskId] as number] as number);
     const ranks = this.#ranks;
     let at = this.length;
-    if (at >= this.#size && rank >= (ranks[at - 1] as number)) return;
+    if (at >= this.size && rank >= (ranks[at - 1] as number)) return;
     while (at > 0 && (ranks[at - 1] as number) > rank) at--;
     if (!this.#fits(diskId, at)) return;
     for (let to = this.length; to > at; to--) this.#move(to - 1, to);
@@ -82,8 +100,8 @@ export class Selection {
       this.length--;
       break;
     }
-    if (this.length > this.#size) this.length = this.#size;
-    if (this.length === this.#size) this.#setEnd();
+    if (this.length > this.size) this.length = this.size;
+    if (this.length === this.size) this.#setEnd();
   }
 
   #move(from: number, to: number): void {
