@@ -31,11 +31,11 @@ describe('a simulated cluster', () => {
   it('moves what must move and little else', () => {
     const map = makeCluster({ disks: 400, rooms: 4, isUneven: false });
     for (const change of changesOf(map)) {
-      const run = { pieces: 3, chunks: 8_000, seed };
+      const run = { pieces: 3, chunks: 2_500, seed };
       const { ideal, moved, changed } = measureMovement(change, run);
       expect(ideal, change.name).toBeGreaterThan(0);
       expect(moved, change.name).toBeGreaterThanOrEqual(1);
-      expect(moved, change.name).toBeLessThan(1.5);
+      expect(moved, change.name).toBeLessThan(1.6);
       expect(changed, change.name).toBeGreaterThanOrEqual(moved);
     }
   });
