@@ -21,7 +21,7 @@ const digests: readonly [string, DiskMap, string][] = [
   [
     '3,000 uneven disks, a twelfth out',
     testMap(3_000, (index) => {
-      const state = index % 12 === 5 ? 'out' : 'in';
+      const state = index % 12 === 5 ? 'failed' : 'in';
       return { ...largePlace(index), weight: 1 + ((index * 7919) % 300), state };
     }),
     '3a194e8099567e64b023934f1cd96925',

@@ -26,7 +26,7 @@ export interface MovementResult {
   readonly changed: number;
 }
 
-const GONE = 'out' as const;
+const GONE = 'failed' as const;
 
 function withDisks(map: DiskMap, added: readonly DiskEntry[]): DiskMap {
   return createDiskMap({ ...map, version: map.version + 1, disks: [...map.disks, ...added] });
