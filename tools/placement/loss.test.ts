@@ -1,17 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { Dice } from '../../test/harness/seed.ts';
+import { keysOf } from './cluster.ts';
 import { ASSUMED, lossOf, timeToAbsorption } from './loss.ts';
 
 /** Mean time of many walks through the chain, drawn one by one. */
 function walked(up: readonly number[], down: readonly number[], walks: number): number {
-  const dice = new Dice(12);
-  const wait = (rate: number): number => -Math.log((dice.below(2 ** 30) + 1) / 2 ** 30) / rate;
+  const nextKey = keysOf(12);
+  const draw = (): number => (nextKey().readUInt32LE() + 0.5) / 2 ** 32;
   let sum = 0;
   for (let walk = 0; walk < walks; walk++) {
     for (let state = 0; state < up.length; ) {
       const [rise, fall] = [up[state] as number, down[state] as number];
-      sum += wait(rise + fall);
-      state += dice.below(2 ** 30) / 2 ** 30 < rise / (rise + fall) ? 1 : -1;
+      sum += -Math.log(draw()) / (rise + fall);
+      state += draw() < rise / (rise + fall) ? 1 : -1;
     }
   }
   return sum / walks;
