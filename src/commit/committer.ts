@@ -108,6 +108,8 @@ export class Committer {
   #nextEpoch: Epoch;
   #running: Promise<void> | undefined;
   #waiters: Waiter[] = [];
+  /** An epoch is wanted even if nothing has changed. */
+  #isWanted = false;
   #timer: NodeJS.Timeout | undefined;
   #committedAtMs: number | undefined;
   #failure: string | undefined;
@@ -229,6 +231,13 @@ export class Committer {
     });
   }
 
+  /** Makes an epoch soon, although nothing may have changed; one that fails is not tried again. */
+  commitAnyway(): void {
+    if (this.#closed) return;
+    this.#isWanted = true;
+    void this.#run();
+  }
+
   /**
    * Runs commits until nobody waits; the running one does not count for who asked after its cut.
    */
@@ -238,7 +247,8 @@ export class Committer {
     this.#running = nextTurn().then(() => this.#once());
     await this.#running;
     this.#running = undefined;
-    if (this.#waiters.length > 0 && !this.#closed) await this.#run();
+    const isAsked = this.#waiters.length > 0 || this.#isWanted;
+    if (isAsked && !this.#closed) await this.#run();
   }
 
   async #once(): Promise<void> {
@@ -265,7 +275,9 @@ export class Committer {
 
   async #commitCut(waiters: readonly Waiter[]): Promise<Epoch> {
     const { meta, cache, log } = this.#options;
-    if (meta.pendingOps === 0 && cache.dirtyBytes === 0) return meta.committedEpoch;
+    const isWanted = this.#isWanted;
+    this.#isWanted = false;
+    if (meta.pendingOps === 0 && cache.dirtyBytes === 0 && !isWanted) return meta.committedEpoch;
     const startedMs = performance.now();
     const epoch = this.#nextEpoch;
     const { cutTimeMs, files } = await this.#cuts.commit({

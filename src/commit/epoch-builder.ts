@@ -2,10 +2,14 @@ import Database from 'better-sqlite3';
 import { ByteWriter } from '../base/bytes.ts';
 import { type ChunkId, chunkKey, type Ino } from '../base/ids.ts';
 import { formatScheme, type Scheme } from '../chunk/mod.ts';
-import { type ExtentRange, encodeOp, journalBytes } from '../meta/mod.ts';
+import { type ExtentRange, encodeOp, journalBytes, type MetaOp } from '../meta/mod.ts';
 import { addExtent, type Segment } from './segments.ts';
 
-/** Collects what one epoch stores and writes its operations: journal, then chunks, then extents. */
+/**
+ * Collects what one epoch stores and writes its operations: what is to be forgotten, the journal,
+ * chunks, extents. A chunk is forgotten only if the epoch before does not name it; what names it
+ * after that, in the same record, has stored it again.
+ */
 export class EpochBuilder {
   readonly #livePath: string;
   /** For small bodies, one after the other. */
@@ -47,19 +51,21 @@ export class EpochBuilder {
   }
 
   /**
-   * The body of the epoch's record: operations of the journal in (afterSeq, seq], then what was
-   * added.
+   * The body of the epoch's record: `first`, operations of the journal in (afterSeq, seq], then what
+   * was added.
    */
-  body(afterSeq: number, seq: number): Buffer {
+  body(first: MetaOp[], { afterSeq, seq }: { afterSeq: number; seq: number }): Buffer {
     const out = new ByteWriter(1 << 16);
+    for (const op of first) encodeOp(out, op);
     this.#live ??= new Database(this.#livePath, { readonly: true });
     for (const ops of journalBytes(this.#live, afterSeq, seq)) out.raw(ops);
     return this.#finish(out);
   }
 
   /** The same with operations of the journal at hand. */
-  bodyOf(ops: Uint8Array): Buffer {
+  bodyOf(first: MetaOp[], ops: Uint8Array): Buffer {
     this.#small.reset();
+    for (const op of first) encodeOp(this.#small, op);
     return this.#finish(this.#small.raw(ops));
   }
 

@@ -56,6 +56,11 @@ export class EpochFeed {
     return this.#committed;
   }
 
+  /** The committed database without what waits: as it was some epochs ago. */
+  get lagging(): CommittedMeta {
+    return this.#committed;
+  }
+
   /** Content that the committed database keeps, without what waits. */
   get inlineBytes(): number {
     return this.#committed.inline.bytes;

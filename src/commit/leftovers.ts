@@ -5,7 +5,9 @@ import type { ChunkStore } from '../store/mod.ts';
 /** So many are remembered; the rest waits for garbage collection. */
 const LEFTOVERS_MAX = 1_000_000;
 
-type ToStore = Parameters<ChunkStore['putMany']>[0];
+/** Chunks to be stored. */
+export type ToStore = Mutable<Parameters<ChunkStore['putMany']>[0]>;
+type Mutable<T> = T extends readonly (infer One)[] ? One[] : never;
 type Scheme = ToStore[number]['scheme'];
 
 /**

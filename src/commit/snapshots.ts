@@ -1,9 +1,10 @@
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DfsError, messageOf } from '../base/errors.ts';
 import type { DiskId, Epoch } from '../base/ids.ts';
 import { MIB } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
+import type { Settings } from '../base/settings.ts';
 import {
   CommittedMeta,
   type DiskLog,
@@ -11,16 +12,22 @@ import {
   listSnapshots,
   readSnapshot,
   readSnapshotHeader,
-  removeOldSnapshots,
+  removeSnapshots,
   writeSnapshot,
 } from '../meta/mod.ts';
 import type { EpochLogs } from './epoch-logs.ts';
+import type { Retention } from './retention.ts';
+import { type AgedSnapshot, keptEpochs, snapshotIntervalMs } from './thinning.ts';
 
 export interface SnapshotsOptions {
   home: string;
   tag: Buffer;
   committed: () => CommittedMeta;
   logs: EpochLogs;
+  retention: Retention;
+  settings: () => Pick<Settings, 'retentionMs'>;
+  /** Has an epoch made although nothing may have changed. */
+  wantEpoch: () => void;
   log: Log;
 }
 
@@ -34,67 +41,161 @@ export interface CommittedSource {
 
 /** A snapshot is due when the log since the last one is as long as it, but not before this. */
 const LOG_BYTES_MIN: number = 64 * MIB;
+/** How often it is asked whether one is due by time. */
+const CHECK_MS = 1000;
 
-/** Writes snapshots of the committed metadata to the disks, beside commits, and reads them back. */
+/**
+ * Writes snapshots of the committed metadata to the disks, beside commits, thins them out, and reads
+ * them back.
+ *
+ * Invariants:
+ *  1. All disks keep the same snapshots, as far as they could: those that {@link Retention} knows.
+ *     A disk that was away may have others, of which nobody knows whether their chunks are there.
+ *  2. A snapshot is deleted before it no longer protects its chunks.
+ */
 export class Snapshots {
   readonly #options: SnapshotsOptions;
   #logBytes = 0;
   #lastBytes = 0;
+  /** When one was last written or tried, in ms since 1970. */
+  #lastMs = 0;
+  #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
 
   constructor(options: SnapshotsOptions) {
     this.#options = options;
   }
 
+  /** Finds the snapshots there are. */
+  async load(): Promise<void> {
+    const { logs, retention } = this.#options;
+    const head = this.#head();
+    const all = logs.healthy;
+    const inStep = all.filter(([, log]) => isInStep(log, head));
+    const found = await agedSnapshots(inStep.length > 0 ? inStep : all, this.#options);
+    retention.keep(found);
+    retention.published(head.epoch, Date.now() - head.cutTimeMs);
+    this.#lastMs = retention.snapshots[0]?.cutTimeMs ?? 0;
+  }
+
+  /** Begins to write them by itself. */
+  start(): void {
+    this.#timer = setInterval(() => this.#check(), CHECK_MS);
+    this.#timer.unref();
+  }
+
   /** A record of `bytes` was published; begins a snapshot when one is due. */
   logged(bytes: number): void {
     this.#logBytes += bytes;
     if (this.#logBytes < Math.max(LOG_BYTES_MIN, this.#lastBytes)) return;
-    if (this.#running !== undefined) return;
+    if (this.#running === undefined) this.#begin();
+  }
+
+  /** Begins one when it is time and something has changed since the last. */
+  #check(): void {
+    const { retention, settings, committed, wantEpoch, log } = this.#options;
+    const dueMs = snapshotIntervalMs(settings().retentionMs);
+    const isDue = Math.abs(Date.now() - this.#lastMs) >= dueMs;
+    if (!isDue || this.#running !== undefined) return;
+    try {
+      const newest = retention.snapshots[0]?.epoch ?? -1;
+      if (this.#head().epoch > newest) this.#begin();
+      else if (committed().deadChunks(1).length > 0) {
+        // Garbage is kept until there are later snapshots, also on a volume at rest.
+        this.#lastMs = Date.now() - dueMs + CHECK_MS;
+        wantEpoch();
+      }
+    } catch (error) {
+      this.#lastMs = Date.now();
+      log('warn', 'no snapshot now', { message: messageOf(error) });
+    }
+  }
+
+  #begin(): void {
+    const { log } = this.#options;
+    void this.now().catch((error: unknown) => {
+      log('error', 'snapshot failed', { message: messageOf(error) });
+    });
+  }
+
+  /** Writes one now; the one that is being written, if there is one. */
+  now(): Promise<void> {
+    this.#running ??= this.#writeNow().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #writeNow(): Promise<void> {
     this.#logBytes = 0;
-    this.#running = this.write(this.#options.logs.healthy)
-      .catch((error: unknown) => {
-        this.#options.log('error', 'snapshot failed', { message: messageOf(error) });
-      })
-      .finally(() => {
-        this.#running = undefined;
-      });
+    this.#lastMs = Date.now();
+    await this.write(this.#options.logs.healthy);
   }
 
   /** Gives a snapshot to disks whose log ends early: they were away, or are new. */
   async catchUp(): Promise<void> {
-    const { epoch, recordId } = this.#head();
+    const head = this.#head();
     const behind: [DiskId, DiskLog][] = [];
     for (const [id, log] of this.#options.logs.healthy) {
-      // The number alone does not tell: an epoch that was never published may have had it, too.
-      if (log.head()?.id.equals(recordId) === true) continue;
+      if (isInStep(log, head)) continue;
       const newest = (await listSnapshots(log.folder))[0];
-      if ((newest?.epoch ?? -1) < epoch) behind.push([id, log]);
+      if ((newest?.epoch ?? -1) < head.epoch) behind.push([id, log]);
     }
     if (behind.length > 0) await this.write(behind);
   }
 
   /** Publishes the committed state on the given disks and drops what it makes superfluous. */
   async write(disks: [DiskId, DiskLog][]): Promise<void> {
-    const { home, tag, committed, logs } = this.#options;
+    const { home, tag, committed } = this.#options;
     const source = join(home, 'snapshot.tmp');
     const { epoch, incarnation, recordId, cutTimeMs } = this.#head();
     committed().copyTo(source);
+    let isWritten = false;
     try {
       for (const [id, log] of disks) {
-        try {
+        const isDone = await this.#onDisk(id, async () => {
           await log.startNewFile((epoch + 1) as Epoch);
           const header = { volumeTag: tag, epoch, incarnation, recordId, cutTimeMs };
           const { sizeBytes } = await writeSnapshot({ folder: log.folder, header, source });
           this.#lastBytes = sizeBytes;
-          const oldest = await removeOldSnapshots(log.folder);
-          if (oldest !== undefined) await log.dropBefore((oldest + 1) as Epoch);
-        } catch (error) {
-          logs.fail(id, error);
-        }
+        });
+        isWritten ||= isDone;
       }
     } finally {
       rmSync(source, { force: true });
+    }
+    if (isWritten) await this.#thinOut({ epoch, cutTimeMs });
+  }
+
+  /** Deletes from all disks what is not kept any more, now that there is a newer one. */
+  async #thinOut(newest: AgedSnapshot): Promise<void> {
+    const { logs, retention, settings } = this.#options;
+    const others = retention.snapshots.filter(({ epoch }) => epoch !== newest.epoch);
+    const all = [...others, newest];
+    const { retentionMs } = settings();
+    const kept = keptEpochs(all, { nowMs: Date.now(), retentionMs });
+    for (const [id, log] of logs.healthy) {
+      await this.#onDisk(id, async () => {
+        const [first, second] = await removeSnapshots(log.folder, (epoch) => kept.has(epoch));
+        const oldest = second ?? first;
+        if (oldest !== undefined) await log.dropBefore((oldest + 1) as Epoch);
+      });
+    }
+    // Invariant 2.
+    retention.keep(all.filter(({ epoch }) => kept.has(epoch)));
+  }
+
+  /** Whether it could be done. A disk that is full stays in service. */
+  async #onDisk(id: DiskId, work: () => Promise<void>): Promise<boolean> {
+    const { logs, log } = this.#options;
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      const isFull = error instanceof DfsError && error.code === 'NO_SPACE';
+      if (isFull) log('warn', 'no room for a snapshot', { disk: id, message: error.message });
+      else logs.fail(id, error);
+      return false;
     }
   }
 
@@ -106,7 +207,9 @@ export class Snapshots {
 
   /** Waits for a snapshot that is being written. */
   async close(): Promise<void> {
-    await this.#running;
+    clearInterval(this.#timer);
+    // Who asked for it has heard what became of it.
+    await this.#running?.catch(() => undefined);
   }
 
   /**
@@ -146,6 +249,36 @@ export class Snapshots {
     }
     return newest;
   }
+}
+
+/**
+ * The log ends with the newest epoch: the disk has not been away. The number alone does not tell: an
+ * epoch that was never published may have had it, too.
+ */
+function isInStep(log: DiskLog, head: Head): boolean {
+  return log.head()?.id.equals(head.recordId) === true;
+}
+
+/** The snapshots of some disks, each once, as far as their headers can be read. */
+async function agedSnapshots(
+  disks: [DiskId, DiskLog][],
+  { tag, log }: { tag: Buffer; log: Log },
+): Promise<AgedSnapshot[]> {
+  const found = new Map<number, AgedSnapshot>();
+  for (const [disk, { folder }] of disks) {
+    for (const { path, epoch } of await listSnapshots(folder)) {
+      if (found.has(epoch)) continue;
+      try {
+        const header = await readSnapshotHeader(path);
+        if (!header.volumeTag.equals(tag)) continue;
+        const cutTimeMs = header.cutTimeMs ?? statSync(path).mtimeMs;
+        found.set(epoch, { epoch, cutTimeMs });
+      } catch (error) {
+        log('warn', 'snapshot not usable', { disk, path, message: messageOf(error) });
+      }
+    }
+  }
+  return [...found.values()];
 }
 
 async function restore(options: CommittedSource): Promise<void> {

@@ -1,4 +1,3 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { assert, DfsError, InvariantError, messageOf } from '../base/errors.ts';
 import { CHUNK_ID_BYTES, type ChunkId, type DiskId, type Epoch } from '../base/ids.ts';
@@ -7,56 +6,30 @@ import type { Log } from '../base/log.ts';
 import { DEFAULT_SETTINGS, type Settings } from '../base/settings.ts';
 import { hashChunk, parseScheme, type Scheme, survives } from '../chunk/mod.ts';
 import { createPlacer, type DiskMap, presentDisks, volumeTag } from '../diskmap/mod.ts';
-import {
-  type ChunkRow,
-  type CommittedMeta,
-  decodeEpochRecordHeader,
-  encodeEpochRecord,
-  type Head,
-  INLINE_SCHEME,
-} from '../meta/mod.ts';
+import { type CommittedMeta, decodeEpochRecordHeader, encodeEpochRecord } from '../meta/mod.ts';
 import { ChunkStore } from '../store/mod.ts';
-import { type Capture, CaptureReader } from './capture-reader.ts';
+import { CaptureReader } from './capture-reader.ts';
 import type { CommitBackend, EpochCut, SmallCommit } from './commit-backend.ts';
 import { EpochBuilder } from './epoch-builder.ts';
 import { EpochFeed } from './epoch-feed.ts';
 import { EpochLogs } from './epoch-logs.ts';
-import { Leftovers } from './leftovers.ts';
+import { contentOf, type FetchOrder, writeParts } from './fetch-order.ts';
+import { Leftovers, type ToStore } from './leftovers.ts';
+import { type ChunkChanges, Maintenance } from './maintenance.ts';
 import { openNewest } from './newest-epoch.ts';
+import { Retention } from './retention.ts';
 import type { Segment } from './segments.ts';
 import { Snapshots } from './snapshots.ts';
-import type { OpenBuckets, VolumeDisk } from './volume-disk.ts';
+import type { VolumeDisk } from './volume-disk.ts';
 import { openVolumeDisks, VolumeDisks } from './volume-disks.ts';
 import { readMap } from './volume-map.ts';
+import type { VolumeHead, VolumeOptions } from './volume-options.ts';
+
+/** Of these, how many a small commit takes along, which somebody waits for. */
+const REQUESTS_A_SMALL_COMMIT = 1;
 
 /** Inline content that one commit puts into buckets, beside what it has to store itself. */
 const MOVED_BYTES_MAX: number = 4 * MIB;
-
-export interface VolumeOptions {
-  home: string;
-  volumeUuid: string;
-  /** Where this machine finds the disks. */
-  disks: { id: DiskId; path: string }[];
-  readOnly: boolean;
-  /** What is set; the defaults without. */
-  settings?: Settings;
-  log: Log;
-  capture: Capture;
-  /** Opens the buckets of a disk; on the caller's thread without. */
-  openBuckets?: OpenBuckets;
-}
-
-/** Parts of a chunk to be written into the file at `path`. */
-export interface FetchOrder {
-  path: string;
-  chunk: Uint8Array;
-  parts: { offset: number; chunkOffset: number; lengthBytes: number }[];
-}
-
-/** The newest published epoch, and the first number no epoch on any disk has. */
-export interface VolumeHead extends Head {
-  nextEpoch: Epoch;
-}
 
 /**
  * The committed side of a volume: its disks, its chunks, its epochs. It runs on a thread of its
@@ -66,7 +39,9 @@ export interface VolumeHead extends Head {
  *  1. `committed` stands at the newest published epoch; it moves only after the disks have the next.
  *  2. Pieces and record of an epoch are all written before any of them counts, and synced in one
  *     parallel round.
- *  3. A chunk is referenced without being stored only if a published epoch, or this one, stored it.
+ *  3. A chunk is referenced without being stored only if the newest published epoch names it, or
+ *     this one has stored it. One that nothing names may have lost its pieces: it is stored again.
+ *  4. Pieces are removed only of chunks that are not needed: see {@link isNeeded}.
  */
 export class Volume implements CommitBackend {
   readonly chunks: ChunkStore;
@@ -78,6 +53,8 @@ export class Volume implements CommitBackend {
   readonly #reader: CaptureReader;
   readonly #feed: EpochFeed;
   readonly #leftovers: Leftovers;
+  readonly #retention: Retention;
+  readonly #maintenance: Maintenance;
   readonly #log: Log;
   #settings: Settings;
   #incarnation = 0;
@@ -103,7 +80,14 @@ export class Volume implements CommitBackend {
     this.#leftovers = new Leftovers({
       chunks,
       scheme: () => this.#scheme,
-      isNeeded: (id) => this.#epoch.hasChunk(id) || this.committed.chunk(id) !== undefined,
+      isNeeded: (id) => this.isNeeded(id),
+    });
+    const wantEpoch = options.wantEpoch ?? (() => undefined);
+    this.#retention = new Retention({ settings: () => this.#settings });
+    this.#maintenance = new Maintenance({
+      wantEpoch,
+      lookUp: (id) => this.committed.chunk(id),
+      protects: (chunk) => this.#retention.protects(chunk),
     });
     this.#reader = new CaptureReader(options.capture);
     this.#snapshots = new Snapshots({
@@ -111,6 +95,9 @@ export class Volume implements CommitBackend {
       tag: this.#tag,
       committed: () => feed.committed,
       logs,
+      retention: this.#retention,
+      settings: () => this.#settings,
+      wantEpoch,
       log: options.log,
     });
   }
@@ -147,9 +134,11 @@ export class Volume implements CommitBackend {
       const feed = new EpochFeed(committed, head, log);
       const volume = new Volume({ options, map, disks, feed, chunks, logs });
       volume.#incarnation = Math.max(logs.newest().incarnation, volume.head.incarnation) + 1;
+      await volume.#snapshots.load();
       if (!readOnly) {
         await volume.#snapshots.catchUp();
         await volume.#disks.level();
+        volume.#snapshots.start();
       }
       return volume;
     } catch (error) {
@@ -217,7 +206,7 @@ export class Volume implements CommitBackend {
   async store(segments: Segment[]): Promise<Uint8Array> {
     return this.#reader.read(segments, async (contents) => {
       const ids = Buffer.allocUnsafeSlow(contents.length * CHUNK_ID_BYTES);
-      const fresh: { id: ChunkId; content: Buffer; scheme: Scheme; isHashed: true }[] = [];
+      const fresh: ToStore = [];
       const { committed } = this;
       for (const [index, content] of contents.entries()) {
         const id = hashChunk(content);
@@ -225,7 +214,7 @@ export class Volume implements CommitBackend {
         const segment = segments[index];
         assert(segment !== undefined, 'a content for each segment');
         this.#epoch.addExtent(segment, id);
-        if (this.#epoch.hasChunk(id) || committed.chunk(id) !== undefined) continue;
+        if (this.#epoch.hasChunk(id) || (committed.chunk(id)?.refs ?? 0) > 0) continue;
         this.#epoch.addChunk(id, { lengthBytes: content.length, scheme: this.#scheme });
         fresh.push({ id, content, scheme: this.#scheme, isHashed: true });
       }
@@ -235,14 +224,11 @@ export class Volume implements CommitBackend {
   }
 
   async publish(cut: EpochCut): Promise<void> {
-    const { chunks } = this;
     await this.#moveInline();
-    const body = this.#epoch.body(this.head.seq, cut.seq);
-    // Invariant 2: one parallel round. Pieces are on all disks that were in service when they were
-    // put.
-    const inService = chunks.inService;
-    const lost = chunks.sync().then((synced) => inService.filter((id) => !synced.has(id)));
-    await this.#publish(cut, body, lost);
+    const first = this.#maintenance.take((id) => this.#epoch.hasChunk(id));
+    const body = this.#epoch.body(first, { afterSeq: this.head.seq, seq: cut.seq });
+    // Invariant 2: one parallel round.
+    await this.#publish(cut, body, this.#syncPieces());
   }
 
   /**
@@ -253,17 +239,32 @@ export class Volume implements CommitBackend {
     const { segments, content, ops, afterSeq } = small;
     assert(afterSeq === this.#feed.head.seq, `operations behind ${afterSeq}`);
     const ids = Buffer.allocUnsafeSlow(segments.length * CHUNK_ID_BYTES);
+    const revived: ToStore = [];
     let at = 0;
     for (const [index, segment] of segments.entries()) {
       const bytes = content.subarray(at, at + segment.lengthBytes);
       at += segment.lengthBytes;
       const id = hashChunk(bytes);
       id.copy(ids, index * CHUNK_ID_BYTES);
-      this.#epoch.addInline(id, bytes);
       this.#epoch.addExtent(segment, id);
+      // What waits to be taken over may know more: it died lately then, and has its pieces.
+      if (this.#feed.lagging.chunk(id)?.refs === 0) {
+        this.#epoch.addChunk(id, { lengthBytes: bytes.length, scheme: this.#scheme });
+        revived.push({ id, content: Buffer.from(bytes), scheme: this.#scheme, isHashed: true });
+      } else this.#epoch.addInline(id, bytes);
     }
-    await this.#publish(small, this.#epoch.bodyOf(ops), Promise.resolve([]));
+    if (revived.length > 0) await this.#leftovers.put(revived);
+    const first = this.#maintenance.take((id) => this.#epoch.hasChunk(id), REQUESTS_A_SMALL_COMMIT);
+    const body = this.#epoch.bodyOf(first, ops);
+    await this.#publish(small, body, revived.length > 0 ? this.#syncPieces() : Promise.resolve([]));
     return { ids, inlineBytes: this.#feed.inlineBytes };
+  }
+
+  /** Syncs what was put, on all disks that were in service then: those that were lost. */
+  async #syncPieces(): Promise<DiskId[]> {
+    const { inService } = this.chunks;
+    const synced = await this.chunks.sync();
+    return inService.filter((id) => !synced.has(id));
   }
 
   /** Writes and syncs the record, while what says which disks are `lost` goes on. */
@@ -291,7 +292,9 @@ export class Volume implements CommitBackend {
       throw new DfsError('UNAVAILABLE', `Cannot publish epoch ${epoch}: ${state}`);
     }
     this.#feed.published(header, body);
+    this.#retention.published(epoch);
     this.#epoch.clear();
+    this.#maintenance.published(epoch);
     this.#snapshots.logged(record.length);
   }
 
@@ -320,45 +323,54 @@ export class Volume implements CommitBackend {
   }
 
   async abandon(): Promise<void> {
+    this.#maintenance.abandoned();
     this.#leftovers.add(this.#epoch.chunkIds());
     this.#epoch.clear();
+  }
+
+  /**
+   * Has an epoch forget chunks that nothing names, and know others under another scheme: resolves
+   * when it is published. One that was named again, or is protected, is not forgotten. UNAVAILABLE
+   * when the epoch fails, CLOSED.
+   */
+  maintain(changes: ChunkChanges): Promise<Epoch> {
+    return this.#maintenance.request(changes);
+  }
+
+  /** Whether a chunk that nothing names has to stay, because a retained epoch names it, or for now. */
+  protects(chunk: { born: number; died: number }): boolean {
+    return this.#retention.protects(chunk);
+  }
+
+  /** The epochs that can be had again. */
+  get retained(): Pick<Retention, 'snapshots' | 'windowStart'> {
+    return this.#retention;
+  }
+
+  /** Writes a snapshot of the newest epoch to the disks now. */
+  snapshot(): Promise<void> {
+    return this.#snapshots.now();
+  }
+
+  /** Whether the pieces of a chunk have to stay: to be asked while nothing is being put. */
+  isNeeded(id: ChunkId): boolean {
+    if (this.#epoch.hasChunk(id)) return true;
+    const row = this.committed.chunk(id);
+    if (row === undefined) return false;
+    const { born, died } = row;
+    return died === null || this.#retention.protects({ born, died });
   }
 
   /** Reads a chunk, verified, and writes parts of it into a cache file. */
   async fetch(order: FetchOrder): Promise<void> {
     const id = Buffer.from(order.chunk) as ChunkId;
     const row = this.#feed.readable.chunk(id) ?? this.committed.chunk(id);
-    if (row === undefined) {
-      throw new DfsError(
-        'CORRUPT',
-        `Cannot read chunk ${id.toString('hex')}: nothing is known of it`,
-      );
-    }
-    const content = await this.#contentOf(row);
-    const fd = openSync(order.path, 'r+');
-    try {
-      for (const { offset, chunkOffset, lengthBytes } of order.parts) {
-        for (let done = 0; done < lengthBytes; ) {
-          const from = chunkOffset + done;
-          done += writeSync(fd, content, from, lengthBytes - done, offset + done);
-        }
-      }
-    } finally {
-      closeSync(fd);
-    }
-  }
-
-  async #contentOf({ id, scheme, lengthBytes }: ChunkRow): Promise<Buffer> {
-    if (scheme !== INLINE_SCHEME) {
-      return this.chunks.get({ id, scheme: parseScheme(scheme), chunkBytes: lengthBytes });
-    }
-    const content = this.#feed.readable.inline.content(id);
-    if (content !== undefined && hashChunk(content).equals(id)) return content;
-    const state = 'its content in the committed metadata is damaged';
-    throw new DfsError('CORRUPT', `Cannot read chunk ${id.toString('hex')}: ${state}`);
+    const from = { chunks: this.chunks, committed: this.#feed.readable };
+    writeParts(order, await contentOf(id, row, from));
   }
 
   async close(): Promise<void> {
+    this.#maintenance.close();
     await this.#snapshots.close();
     await this.chunks.close();
     await this.#logs.close();

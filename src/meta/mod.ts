@@ -37,6 +37,6 @@ export type { OpRequest } from './live.ts';
 export { LiveMeta } from './live.ts';
 export type { AttrPatch, ExtentRange, FileExtents, MetaOp, Time } from './ops.ts';
 export { encodeOp } from './ops-codec.ts';
-export { listSnapshots, removeOldSnapshots } from './snapshot-files.ts';
+export { listSnapshots, removeSnapshots } from './snapshot-files.ts';
 export { readSnapshot, readSnapshotHeader } from './snapshot-reader.ts';
 export { writeSnapshot } from './snapshot-writer.ts';

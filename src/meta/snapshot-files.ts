@@ -1,6 +1,5 @@
 import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { assert } from '../base/errors.ts';
 import type { Epoch } from '../base/ids.ts';
 import { ioError, syncFolder } from '../base/publish.ts';
 import { epochDigits, namesIn } from './disk-log-files.ts';
@@ -8,8 +7,6 @@ import { epochDigits, namesIn } from './disk-log-files.ts';
 const SNAPSHOT_NAME = /^snapshot-(\d{12})$/;
 /** What a crash in the middle of publishing leaves. */
 const TEMPORARY_NAME = /^snapshot-\d{12}\.[0-9a-f]+\.tmp$/;
-/** One that is known to be good stays until the one after the next is published. */
-const SNAPSHOTS_KEPT = 2;
 
 /** A snapshot by its name; nothing of it was read. */
 export interface SnapshotFile {
@@ -39,17 +36,17 @@ export async function listSnapshots(folder: string): Promise<SnapshotFile[]> {
 }
 
 /**
- * Deletes all but the newest snapshots, and what crashes left of unfinished ones; not to be called
- * while one
- * is being written. Answers the oldest epoch that is left, after which the log is needed.
+ * Deletes the snapshots that are not to be kept, but never the newest, and what crashes left of
+ * unfinished ones; not to be called while one is being written. Answers those that are left, newest
+ * first.
  */
-export async function removeOldSnapshots(
+export async function removeSnapshots(
   folder: string,
-  keep: number = SNAPSHOTS_KEPT,
-): Promise<Epoch | undefined> {
-  assert(keep >= 1, `keep ${keep} snapshots`);
+  isKept: (epoch: Epoch) => boolean,
+): Promise<Epoch[]> {
   const snapshots = await listSnapshots(folder);
-  const doomed = snapshots.slice(keep).map((snapshot) => snapshot.path);
+  const kept = snapshots.filter(({ epoch }, index) => index === 0 || isKept(epoch));
+  const doomed = snapshots.filter((snapshot) => !kept.includes(snapshot)).map(({ path }) => path);
   for (const name of await namesIn(folder)) {
     if (TEMPORARY_NAME.test(name)) doomed.push(join(folder, name));
   }
@@ -61,5 +58,5 @@ export async function removeOldSnapshots(
     }
   }
   if (doomed.length > 0) await syncFolder(folder);
-  return snapshots.slice(0, keep).at(-1)?.epoch;
+  return kept.map(({ epoch }) => epoch);
 }

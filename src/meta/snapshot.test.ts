@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Epoch } from '../base/ids.ts';
 import { MIB } from '../base/limits.ts';
-import { listSnapshots, removeOldSnapshots } from './snapshot-files.ts';
+import { listSnapshots, removeSnapshots } from './snapshot-files.ts';
 import { readSnapshot, readSnapshotHeader } from './snapshot-reader.ts';
 import { writeSnapshot } from './snapshot-writer.ts';
 
@@ -145,15 +145,16 @@ describe('snapshot', () => {
     expect(await readdir(folder)).toEqual(['snapshot-000000000007']);
   });
 
-  test('old ones and leftovers go, the newest two stay, newest first', async () => {
+  test('those that are not kept go, and leftovers, but never the newest', async () => {
     await writeFile(source, content(10));
     for (const epoch of [5, 30, 100, 7] as Epoch[]) {
       await writeSnapshot({ folder, header: { ...header, epoch }, source });
     }
     await writeFile(join(folder, 'snapshot-000000000200.0a1b2c3d.tmp'), 'half');
-    expect(await removeOldSnapshots(folder)).toBe(30);
+    expect(await removeSnapshots(folder, (epoch) => epoch === 30)).toEqual([100, 30]);
     expect((await listSnapshots(folder)).map(({ epoch }) => epoch)).toEqual([100, 30]);
     expect(await readdir(folder)).toHaveLength(3);
+    expect(await removeSnapshots(folder, () => false)).toEqual([100]);
     expect(await listSnapshots(join(folder, 'nowhere'))).toEqual([]);
   });
 });

@@ -144,6 +144,9 @@ export class LiveVolume {
           ranges.map(({ ino, start, end }) => cache.capture(ino, start, end)),
         );
       },
+      wantEpoch: () => {
+        if (!readOnly) late.volume?.committer.commitAnyway();
+      },
       onDeath,
     });
     try {

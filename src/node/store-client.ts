@@ -28,6 +28,8 @@ export interface StoreClientOptions {
   settings: Settings;
   log: Log;
   capture: (ranges: ReadRange[]) => CapturedRange[];
+  /** An epoch is wanted although nothing may have changed. */
+  wantEpoch: () => void;
   /** The thread died: nothing can be committed or fetched any more. */
   onDeath: (error: unknown) => void;
 }
@@ -53,11 +55,13 @@ export class StoreClient implements VolumeStore {
   #onFsckProgress: (progress: FsckProgress) => void = () => undefined;
 
   constructor(options: StoreClientOptions) {
-    const { home, volumeUuid, disks, readOnly, settings, log, capture, onDeath } = options;
+    const { home, volumeUuid, disks, readOnly, settings } = options;
+    const { log, capture, wantEpoch, onDeath } = options;
     const workerData: StoreWorkerData = { home, volumeUuid, disks, readOnly, settings };
     this.#worker = new Worker(new URL('./store-worker-main.js', import.meta.url), { workerData });
     this.#rpc = new Rpc(this.#worker, {
       capture,
+      wantEpoch,
       log: ({ level, event, facts }: { level: LogLevel; event: string; facts: object }) =>
         log(level, event, { ...facts }),
       fsckProgress: (progress: FsckProgress) => this.#onFsckProgress(progress),

@@ -45,6 +45,7 @@ const rpc: Rpc = new Rpc(parentPort, {
       ...data,
       openBuckets: openDiskThread,
       log: (level, event, facts) => void rpc.call('log', { level, event, facts }),
+      wantEpoch: () => void rpc.call('wantEpoch', undefined),
       capture: (ranges: ReadRange[]) => rpc.call<CapturedRange[]>('capture', ranges),
     });
     return opened.head;

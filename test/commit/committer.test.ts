@@ -103,6 +103,40 @@ async function writtenFile(rig: CacheRig, seed = 1): Promise<Ino> {
   return ino;
 }
 
+describe('commitAnyway()', () => {
+  test('makes one epoch of a clean volume for all who ask before its cut', async () => {
+    const { backend, committer } = setUp();
+    committer.commitAnyway();
+    committer.commitAnyway();
+    await expect.poll(() => committer.totals.commits).toBe(1);
+    expect(committer.isClean).toBe(true);
+    expect(await committer.commit()).toBe(1);
+    expect(backend.tried).toEqual([1]);
+  });
+
+  test('of a commit that runs makes another one', async () => {
+    const { rig, backend, committer } = setUp();
+    await writtenFile(rig);
+    const wall = await held(backend, () => committer.commit());
+    committer.commitAnyway();
+    wall.open();
+    await expect.poll(() => committer.totals.commits).toBe(2);
+    expect(backend.published).toEqual([1, 2]);
+  });
+
+  test('is not tried again when it fails, and the next one is made', async () => {
+    const { backend, committer } = setUp();
+    backend.failures = 1;
+    committer.commitAnyway();
+    await expect.poll(() => committer.totals.failures).toBe(1);
+    await expect.poll(() => committer.isClean).toBe(true);
+    expect(backend.tried).toEqual([1]);
+    committer.commitAnyway();
+    await expect.poll(() => committer.totals.commits).toBe(1);
+    expect(backend.published).toEqual([2]);
+  });
+});
+
 describe('commit()', () => {
   test('leaves nothing to commit, and what was written is in chunks', async () => {
     const { rig, backend, committer } = setUp();

@@ -6,6 +6,7 @@ import { type DiskId, type Ino, ROOT_INO } from '../../src/base/ids.ts';
 import { GIB, MIB } from '../../src/base/limits.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { FileCache } from '../../src/cache/mod.ts';
+import { contentOf } from '../../src/commit/fetch-order.ts';
 import { Committer, Volume } from '../../src/commit/mod.ts';
 import { LiveMeta } from '../../src/meta/mod.ts';
 import { homePaths } from '../../src/node/home.ts';
@@ -99,6 +100,22 @@ export class VolumeRig {
     return typeof result === 'number' ? into : result;
   }
 
+  /** What a file in the root has in the newest epoch, read from disks and metadata. */
+  async committedContent(name: string): Promise<Buffer | undefined> {
+    const { committed, chunks } = this.volume;
+    const entry = committed.state.lookup(ROOT_INO, Buffer.from(name));
+    const inode = entry && committed.state.inode(entry.ino);
+    if (inode === undefined) return undefined;
+    const content = Buffer.alloc(inode.sizeBytes);
+    for (const extent of committed.extents(inode.ino)) {
+      const row = committed.chunk(extent.chunk);
+      const chunk = await contentOf(extent.chunk, row, { chunks, committed });
+      const { offset, chunkOffset, lengthBytes } = extent;
+      chunk.copy(content, offset, chunkOffset, chunkOffset + lengthBytes);
+    }
+    return content;
+  }
+
   /** Names in the root of the committed state. */
   committedNames(): string[] {
     const { state } = this.volume.committed;
@@ -120,13 +137,14 @@ interface Opened {
 async function openAll(options: { home: string; disks: string[]; uuid: string }): Promise<Opened> {
   const { home, disks, uuid } = options;
   const paths = homePaths(home);
-  const captures: { from?: FileCache } = {};
+  const captures: { from?: FileCache; committer?: Committer } = {};
   const volume = await Volume.open({
     home,
     volumeUuid: uuid,
     disks: disks.map((path, at) => ({ id: (at + 1) as DiskId, path })),
     readOnly: false,
     log: silentLog,
+    wantEpoch: () => captures.committer?.commitAnyway(),
     capture: (ranges) =>
       Promise.resolve(
         ranges.flatMap(({ ino, start, end }) => captures.from?.capture(ino, start, end) ?? []),
@@ -155,5 +173,6 @@ async function openAll(options: { home: string; disks: string[]; uuid: string })
     dirtyBytesMax: 1e12,
     log: silentLog,
   });
+  captures.committer = committer;
   return { volume, meta, cache, committer };
 }
