@@ -22,6 +22,7 @@ import { ioError } from './disk-errors.ts';
 import { type BucketIo, systemIo } from './file-io.ts';
 import { type BucketPiece, checkPiece, planWrites } from './piece-writes.ts';
 import { readRecord, type StoredPiece } from './read-record.ts';
+import { SlotFiles } from './slot-files.ts';
 import { type DiskUsage, UsageCounter } from './usage.ts';
 import { type PieceCheck, verifyPieces } from './verify-pieces.ts';
 
@@ -55,6 +56,8 @@ export class BucketDisk {
   readonly diskId: DiskId;
   /** What opening found not to be as it was written. */
   readonly damage: readonly BucketDamage[];
+  /** Small mutable objects, beside the pieces. */
+  readonly slots: SlotFiles;
   readonly #volumeTag: Buffer;
   readonly #readOnly: boolean;
   readonly #index: BucketIndex;
@@ -69,6 +72,7 @@ export class BucketDisk {
     this.folder = folder;
     this.diskId = diskId;
     this.damage = damage;
+    this.slots = new SlotFiles({ folder, volumeTag, diskId, readOnly });
     this.#volumeTag = volumeTag;
     this.#readOnly = readOnly;
     this.#index = index;

@@ -25,6 +25,7 @@ export class EpochLogs {
   readonly #failed = new Map<DiskId, string>();
   readonly #full = new Map<DiskId, string>();
   readonly #log: Log;
+  #heard = { epoch: 0, incarnation: 0 };
 
   constructor(logs: Map<DiskId, DiskLog>, log: Log) {
     this.#logs = logs;
@@ -55,10 +56,14 @@ export class EpochLogs {
     this.#full.set(id, error.message);
   }
 
+  /** A disk knows of this epoch and incarnation, whatever the logs say. */
+  heard({ epoch, incarnation }: { epoch: number; incarnation: number }): void {
+    this.#heard = { epoch, incarnation };
+  }
+
   /** The newest epoch and incarnation any disk has heard of, published or not. */
   newest(): { epoch: number; incarnation: number } {
-    let epoch = 0;
-    let incarnation = 0;
+    let { epoch, incarnation } = this.#heard;
     for (const log of this.#logs.values()) {
       const head = log.head();
       epoch = Math.max(epoch, head?.epoch ?? 0);

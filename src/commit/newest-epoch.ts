@@ -17,10 +17,14 @@ export async function openNewest(options: {
   logs: EpochLogs;
   chunks: ChunkStore;
   heals: boolean;
+  /** Identity of a record that is known to have been published. */
+  published: Buffer | undefined;
 }): Promise<CommittedMeta> {
-  const { source, logs, chunks, heals } = options;
-  const verifyTip: VerifyTip = async (_header, body) => {
-    const verifies = await chunksVerify(chunks, body);
+  const { source, logs, chunks, heals, published } = options;
+  const verifyTip: VerifyTip = async (header, body) => {
+    // Of what was published even lost chunks are no reason to go back: the others are right.
+    const isKnown = published !== undefined && header.id.equals(published);
+    const verifies = isKnown || (await chunksVerify(chunks, body));
     if (verifies && heals) await heal(chunks, body, source.log);
     return verifies;
   };

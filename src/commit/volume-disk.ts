@@ -5,7 +5,7 @@ import type { DiskId } from '../base/ids.ts';
 import { BucketDisk, type BucketDiskOptions } from '../bucket/mod.ts';
 import { type DiskEntry, volumeTag } from '../diskmap/mod.ts';
 import { DiskLog, readDiskIdentity } from '../meta/mod.ts';
-import type { PieceDisk } from '../store/mod.ts';
+import type { HasSlots, PieceDisk } from '../store/mod.ts';
 
 /** The folder on a disk that is ours; what else is on the disk is not touched. */
 const DISK_FOLDER = 'dfs';
@@ -27,13 +27,13 @@ export function diskPaths(path: string): {
 }
 
 /** Opens the buckets of a disk, on whatever thread. */
-export type OpenBuckets = (options: BucketDiskOptions) => Promise<PieceDisk>;
+export type OpenBuckets = (options: BucketDiskOptions) => Promise<PieceDisk & HasSlots>;
 
 /** A disk of the map: open, or the reason why not. */
 export interface VolumeDisk {
   readonly entry: DiskEntry;
   readonly path: string | undefined;
-  readonly buckets: PieceDisk | undefined;
+  readonly buckets: (PieceDisk & HasSlots) | undefined;
   readonly log: DiskLog | undefined;
   readonly problem: string | undefined;
 }
@@ -81,7 +81,7 @@ export async function openVolumeDisk(options: {
   if (path === undefined) return absent('no folder was given for it');
   const tag = volumeTag(volumeUuid);
   const { root, meta } = diskPaths(path);
-  let buckets: PieceDisk | undefined;
+  let buckets: VolumeDisk['buckets'];
   try {
     await checkIdentity(path, volumeUuid, entry.id);
     buckets = await openBuckets({ folder: root, volumeTag: tag, diskId: entry.id, readOnly });

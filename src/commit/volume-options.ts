@@ -12,6 +12,8 @@ export interface VolumeOptions {
   /** Where this machine finds the disks. */
   disks: { id: DiskId; path: string }[];
   readOnly: boolean;
+  /** Opens, writable too, a state that is older than what is known to have been committed. */
+  takesOlder?: boolean;
   /** What is set; the defaults without. */
   settings?: Settings;
   log: Log;

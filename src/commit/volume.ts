@@ -24,6 +24,7 @@ import type { VolumeDisk } from './volume-disk.ts';
 import { openVolumeDisks, VolumeDisks } from './volume-disks.ts';
 import { readMap } from './volume-map.ts';
 import type { VolumeHead, VolumeOptions } from './volume-options.ts';
+import { VolumeSlots } from './volume-slots.ts';
 
 /** Of these, how many a small commit takes along, which somebody waits for. */
 const REQUESTS_A_SMALL_COMMIT = 1;
@@ -45,6 +46,7 @@ const MOVED_BYTES_MAX: number = 4 * MIB;
  */
 export class Volume implements CommitBackend {
   readonly chunks: ChunkStore;
+  readonly slots: VolumeSlots;
   readonly #disks: VolumeDisks;
   readonly #logs: EpochLogs;
   readonly #tag: Buffer;
@@ -66,8 +68,10 @@ export class Volume implements CommitBackend {
     feed: EpochFeed;
     chunks: ChunkStore;
     logs: EpochLogs;
+    slots: VolumeSlots;
   }) {
     const { options, map, disks, feed, chunks, logs } = parts;
+    this.slots = parts.slots;
     this.#settings = options.settings ?? DEFAULT_SETTINGS;
     const { home, log } = options;
     this.#disks = new VolumeDisks({ home, map, disks, chunks, logs, log });
@@ -128,16 +132,20 @@ export class Volume implements CommitBackend {
         folders: usable.map((disk) => disk.log.folder),
         log,
       };
-      const committed = await openNewest({ source, logs, chunks, heals: !readOnly });
+      const slots = await VolumeSlots.open({ disks, chunks, logs, log });
+      const { published } = slots;
+      const committed = await openNewest({ source, logs, chunks, heals: !readOnly, published });
+      slots.check(committed, options);
       const head = committed.head();
       assert(head !== undefined, 'an open volume has a head');
       const feed = new EpochFeed(committed, head, log);
-      const volume = new Volume({ options, map, disks, feed, chunks, logs });
+      const volume = new Volume({ options, map, disks, feed, chunks, logs, slots });
       volume.#incarnation = Math.max(logs.newest().incarnation, volume.head.incarnation) + 1;
       await volume.#snapshots.load();
       if (!readOnly) {
         await volume.#snapshots.catchUp();
         await volume.#disks.level();
+        await slots.start(volume, volume.#incarnation);
         volume.#snapshots.start();
       }
       return volume;
@@ -369,9 +377,11 @@ export class Volume implements CommitBackend {
     writeParts(order, await contentOf(id, row, from));
   }
 
-  async close(): Promise<void> {
+  /** Closes the disks; when `dying`, they are not told before of the newest epoch. */
+  async close(options: { dying: boolean } = { dying: false }): Promise<void> {
     this.#maintenance.close();
     await this.#snapshots.close();
+    await this.slots.close(options);
     await this.chunks.close();
     await this.#logs.close();
     this.#epoch.close();

@@ -8,6 +8,7 @@ import type { PieceToStore } from '../store/mod.ts';
 import type { DiskThreadData, ListRequest } from './disk-thread.ts';
 import { packPieces, unpackPieces } from './packed-pieces.ts';
 import { Moved, Rpc } from './rpc.ts';
+import { slotHandlers } from './slot-calls.ts';
 
 assert(parentPort !== null, 'the disk worker runs in a thread of its own');
 const { folder, volumeTag, diskId, readOnly } = workerData as DiskThreadData;
@@ -57,5 +58,6 @@ new Rpc(parentPort, {
   },
   verify: (keys: Uint8Array) => disk().verify(unpackPieces(keys)),
   remove: (keys: Uint8Array) => disk().remove(unpackPieces(keys)),
+  ...slotHandlers(() => disk().slots),
   close: () => opened?.close(),
 });

@@ -6,14 +6,18 @@ import { DISK_DEADLINE_MS } from '../base/limits.ts';
 import type { BucketDiskOptions } from '../bucket/mod.ts';
 import type { PieceKey } from '../chunk/mod.ts';
 import {
+  type HasSlots,
   type ListedPiece,
   type PieceDisk,
   type PieceRead,
   type PieceToStore,
+  type SlotDisk,
+  slotsWithDeadline,
   withDeadline,
 } from '../store/mod.ts';
 import { packPieces, unpackPieces } from './packed-pieces.ts';
 import { Rpc } from './rpc.ts';
+import { remoteSlots } from './slot-calls.ts';
 
 /** What the thread of a disk is started with: {@link BucketDiskOptions} as another thread gets it. */
 export interface DiskThreadData {
@@ -37,7 +41,7 @@ export interface ListRequest {
  * their index is SQLite, which waits for the disk where it is called, and a disk may hang. Errors
  * as {@link BucketDisk.open} throws them, and TIMEOUT.
  */
-export async function openDiskThread(options: BucketDiskOptions): Promise<PieceDisk> {
+export async function openDiskThread(options: BucketDiskOptions): Promise<PieceDisk & HasSlots> {
   const disk = new DiskThread(options);
   const label = `disk ${options.diskId} at ${options.folder}`;
   try {
@@ -46,10 +50,12 @@ export async function openDiskThread(options: BucketDiskOptions): Promise<PieceD
     disk.giveUp();
     throw error;
   }
-  return withDeadline(disk, label, DISK_DEADLINE_MS);
+  const slots = slotsWithDeadline(disk.slots, label, DISK_DEADLINE_MS);
+  return Object.assign(withDeadline(disk, label, DISK_DEADLINE_MS), { slots });
 }
 
-class DiskThread implements PieceDisk {
+class DiskThread implements PieceDisk, HasSlots {
+  readonly slots: SlotDisk;
   readonly #worker: Worker;
   readonly #rpc: Rpc;
   readonly #diskId: number;
@@ -62,6 +68,7 @@ class DiskThread implements PieceDisk {
     const program = new URL('./disk-thread-main.js', import.meta.url);
     this.#worker = new Worker(program, { workerData, resourceLimits });
     this.#rpc = new Rpc(this.#worker, {});
+    this.slots = remoteSlots(this.#rpc);
     this.#diskId = diskId;
     const died = (): void => {
       if (this.#isClosed) return;

@@ -27,6 +27,8 @@ export interface RecoverRequest {
 export interface RecoverReport {
   volumeUuid: string;
   epoch: number;
+  /** Why that is older than it should be; undefined when it is not. */
+  older: string | undefined;
   /** When the recovered state was cut, in ms since 1970. */
   cutTimeMs: number;
   files: number;
@@ -87,6 +89,7 @@ async function buildHome(options: {
     volumeUuid: map.volumeUuid,
     disks: found.map(({ path, identity }) => ({ id: identity.diskId, path })),
     readOnly: false,
+    takesOlder: true,
     log: request.log,
     capture: () => Promise.reject(new DfsError('INVARIANT', 'nothing is captured in recovery')),
   });
@@ -147,6 +150,7 @@ async function inspect(
   return {
     volumeUuid: map.volumeUuid,
     epoch: head.epoch,
+    older: volume.slots.older,
     cutTimeMs: head.cutTimeMs,
     files,
     fileBytes,

@@ -71,7 +71,7 @@ export async function volumeReport(volume: Volume): Promise<VolumeReport> {
     capacityBytes: totals.chunkBytes + freeBytes,
     freeBytes,
     degradedReads: volume.chunks.counters.degradedReads,
-    problems: problemsOf(disks),
+    problems: [...olderIn(volume), ...problemsOf(disks)],
     disks,
   };
 }
@@ -143,4 +143,8 @@ async function freeByDisk(disks: readonly VolumeDisk[]): Promise<number[]> {
   return [...byDevice.values()].flatMap((device) =>
     Array.from({ length: device.disks }, () => device.free / device.disks),
   );
+}
+
+function olderIn({ slots }: Volume): string[] {
+  return slots.older === undefined ? [] : [slots.older];
 }

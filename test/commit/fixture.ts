@@ -56,12 +56,20 @@ export class VolumeRig {
     Object.assign(this, await openAll({ home, disks, uuid }));
   }
 
+  /** Ends in order, but without a commit. */
+  async close(): Promise<void> {
+    await this.committer.close({ commit: false });
+    this.cache.close();
+    await this.meta.close();
+    await this.volume.close();
+  }
+
   /** Ends without a commit; what is in HOME and on the disks stays. */
   async crash(): Promise<void> {
     await this.committer.close({ commit: false });
     this.cache.close();
     await this.meta.close();
-    await this.volume.close();
+    await this.volume.close({ dying: true });
   }
 
   async reopen(options: { without?: number[] } = {}): Promise<void> {

@@ -51,13 +51,13 @@ async function recover(home: string, options: RecoverOptions): Promise<void> {
     progress.stop();
   }
   printFacts(options, { home, ...report }, (style) => recoverLines(home, report, style));
-  if (report.lost.length > 0) process.exitCode = EXIT_FAILED;
+  if (report.lost.length > 0 || report.older !== undefined) process.exitCode = EXIT_FAILED;
 }
 
 /** What was recovered, for people. */
 export function recoverLines(home: string, report: RecoverReport, style: Style): string[] {
   const { volumeUuid, epoch, cutTimeMs, files, fileBytes, chunks, scheme, disks } = report;
-  const { degradedChunks, lost, unusable } = report;
+  const { degradedChunks, lost, unusable, older } = report;
   const age = formatDuration(Date.now() - cutTimeMs);
   const time = `${new Date(cutTimeMs).toISOString()}, ${age} ago`;
   const missing = disks.filter(({ problem }) => problem !== undefined);
@@ -68,10 +68,12 @@ export function recoverLines(home: string, report: RecoverReport, style: Style):
     ...unusable.map(({ path, problem }) => `  ${style.warn('!')} ${path}: ${problem}`),
     ...missing.map(({ id, problem }) => `  ${style.warn('!')} disk ${id}: ${problem}`),
   ];
+  if (older !== undefined) lines.push(`  ${style.bad('!')} ${older}`);
   if (degradedChunks > 0) {
     const part = `${degradedChunks} of ${formatCount(chunks, 'chunk')}`;
     lines.push(`  ${style.warn('!')} ${part} have fewer pieces than ${scheme} asks for`);
   }
+  if (lost.length === 0 && older !== undefined) return lines;
   if (lost.length === 0) return [...lines, '  nothing is lost'];
   return [...lines, ...lostLines(lost, style)];
 }
