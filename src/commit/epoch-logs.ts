@@ -1,5 +1,5 @@
 import { withinMs } from '../base/deadline.ts';
-import { DfsError, messageOf } from '../base/errors.ts';
+import { DfsError, InvariantError, messageOf } from '../base/errors.ts';
 import type { DiskId, Epoch } from '../base/ids.ts';
 import { DISK_DEADLINE_MS } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
@@ -19,11 +19,14 @@ export type VerifyTip = (header: EpochRecordHeader, body: Buffer) => Promise<boo
  *     later incarnation, is newer.
  *  3. A log that failed is not written again. One whose disk is full is tried again with the next
  *     record: what it lacks then, others have.
+ *  4. A log that was added takes records at once, but counts for none before it leads on from a
+ *     snapshot of its own disk.
  */
 export class EpochLogs {
   readonly #logs: Map<DiskId, DiskLog>;
   readonly #failed = new Map<DiskId, string>();
   readonly #full = new Map<DiskId, string>();
+  readonly #catchingUp = new Set<DiskId>();
   readonly #log: Log;
   #heard = { epoch: 0, incarnation: 0 };
 
@@ -40,6 +43,45 @@ export class EpochLogs {
   /** Why a disk's log is out of service; undefined when it is not. */
   failure(id: DiskId): string | undefined {
     return this.#failed.get(id) ?? this.#full.get(id);
+  }
+
+  /** Takes in the log of a disk that is new or works again: invariant 4. */
+  add(id: DiskId, log: DiskLog): void {
+    this.#logs.set(id, log);
+    this.#failed.delete(id);
+    this.#full.delete(id);
+    this.#catchingUp.add(id);
+  }
+
+  /** The disk has all of the metadata now. */
+  caughtUp(id: DiskId): void {
+    this.#catchingUp.delete(id);
+  }
+
+  /** How many logs have all of the metadata, that of one disk aside. */
+  wholeBeside(id: DiskId): number {
+    return this.healthy.filter(([other]) => other !== id && !this.#catchingUp.has(other)).length;
+  }
+
+  /** Closes the log of a disk and forgets it; of one that does not answer nothing is awaited. */
+  async drop(id: DiskId): Promise<void> {
+    const log = this.#logs.get(id);
+    if (log === undefined) return;
+    this.#logs.delete(id);
+    this.#catchingUp.delete(id);
+    this.#failed.delete(id);
+    this.#full.delete(id);
+    try {
+      await withinMs(DISK_DEADLINE_MS, `close the metadata log of disk ${id}`, log.close());
+    } catch (error) {
+      if (error instanceof InvariantError) throw error;
+      this.#log('warn', 'metadata log not closed', { disk: id, message: messageOf(error) });
+    }
+  }
+
+  /** Whether a log is out of service for good; a full one is not. */
+  isFailed(id: DiskId): boolean {
+    return this.#failed.has(id);
   }
 
   /** Takes a disk's log out of service. */
@@ -80,7 +122,7 @@ export class EpochLogs {
         try {
           const action = `write the metadata log of disk ${id}`;
           await withinMs(DISK_DEADLINE_MS, action, log.appendSynced(record, header));
-          done.add(id);
+          if (!this.#catchingUp.has(id)) done.add(id);
           this.#full.delete(id);
         } catch (error) {
           if (error instanceof DfsError && error.code === 'NO_SPACE') this.#noteFull(id, error);

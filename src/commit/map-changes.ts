@@ -19,7 +19,7 @@ export interface MapChangesOptions {
   /** The disks that are in service now, with those that a change is about to add. */
   disks: () => DiskFolder[];
   /** From now on this map holds. */
-  onChange: (map: DiskMap) => void;
+  onChange: (map: DiskMap) => Promise<void>;
 }
 
 /**
@@ -125,7 +125,7 @@ export class MapChanges {
   async #use(map: DiskMap): Promise<void> {
     const { home, log, onChange } = this.#options;
     this.#map = map;
-    onChange(map);
+    await onChange(map);
     await writeHomeMap(map, home, log);
     log('info', 'diskmap', { version: map.version });
   }

@@ -144,6 +144,21 @@ export class Snapshots {
     if (behind.length > 0) await this.write(behind);
   }
 
+  /**
+   * Has a snapshot on all disks that is newer than this call, for the sake of one whose log takes
+   * records already; throws when that disk does not take it.
+   */
+  async giveTo(id: DiskId, diskLog: DiskLog): Promise<void> {
+    const { logs } = this.#options;
+    await this.#running?.catch(() => undefined);
+    const { epoch } = this.#head();
+    await this.now();
+    const [newest] = await listSnapshots(diskLog.folder);
+    if ((newest?.epoch ?? -1) >= epoch && logs.failure(id) === undefined) return;
+    const state = logs.failure(id) ?? 'it has no room for a snapshot';
+    throw new DfsError('UNAVAILABLE', `Cannot give disk ${id} the metadata: ${state}`);
+  }
+
   /** Publishes the committed state on the given disks and drops what it makes superfluous. */
   async write(disks: [DiskId, DiskLog][]): Promise<void> {
     const { home, tag, committed } = this.#options;

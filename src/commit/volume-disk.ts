@@ -39,7 +39,11 @@ export interface VolumeDisk {
 }
 
 /** Throws NOT_FOUND or FOREIGN unless the folder at `path` is the disk `diskId` of the volume. */
-async function checkIdentity(path: string, volumeUuid: string, diskId: DiskId): Promise<void> {
+export async function checkIdentity(
+  path: string,
+  volumeUuid: string,
+  diskId: DiskId,
+): Promise<void> {
   const { root, identity: identityPath } = diskPaths(path);
   try {
     await access(root);

@@ -20,6 +20,8 @@ export interface VolumeOptions {
   capture: Capture;
   /** Has an epoch made although nothing may have changed; without it none is asked for. */
   wantEpoch?: () => void;
+  /** How often the disks are looked at, in ms. */
+  watchMs?: number;
   /** Opens the buckets of a disk; on the caller's thread without. */
   openBuckets?: OpenBuckets;
 }

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
-import { assert, DfsError, InvariantError, messageOf } from '../base/errors.ts';
+import { assert, DfsError } from '../base/errors.ts';
 import { CHUNK_ID_BYTES, type ChunkId, type DiskId, type Epoch } from '../base/ids.ts';
-import { MIB } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
 import { DEFAULT_SETTINGS, type Settings } from '../base/settings.ts';
 import { hashChunk, parseScheme, type Scheme, survives } from '../chunk/mod.ts';
@@ -14,6 +13,7 @@ import { EpochBuilder } from './epoch-builder.ts';
 import { EpochFeed } from './epoch-feed.ts';
 import { EpochLogs } from './epoch-logs.ts';
 import { contentOf, type FetchOrder, writeParts } from './fetch-order.ts';
+import { moveInline } from './inline-moves.ts';
 import { Leftovers, type ToStore } from './leftovers.ts';
 import { type ChunkChanges, Maintenance } from './maintenance.ts';
 import { openNewest } from './newest-epoch.ts';
@@ -21,16 +21,13 @@ import { Retention } from './retention.ts';
 import type { Segment } from './segments.ts';
 import { Snapshots } from './snapshots.ts';
 import type { VolumeDisk } from './volume-disk.ts';
-import { openVolumeDisks, VolumeDisks } from './volume-disks.ts';
+import { openVolumeDisks, usableDisks, VolumeDisks } from './volume-disks.ts';
 import { readMap } from './volume-map.ts';
 import type { VolumeHead, VolumeOptions } from './volume-options.ts';
 import { VolumeSlots } from './volume-slots.ts';
 
 /** Of these, how many a small commit takes along, which somebody waits for. */
 const REQUESTS_A_SMALL_COMMIT = 1;
-
-/** Inline content that one commit puts into buckets, beside what it has to store itself. */
-const MOVED_BYTES_MAX: number = 4 * MIB;
 
 /**
  * The committed side of a volume: its disks, its chunks, its epochs. It runs on a thread of its
@@ -47,7 +44,8 @@ const MOVED_BYTES_MAX: number = 4 * MIB;
 export class Volume implements CommitBackend {
   readonly chunks: ChunkStore;
   readonly slots: VolumeSlots;
-  readonly #disks: VolumeDisks;
+  /** Its disks and their map. */
+  readonly hardware: VolumeDisks;
   readonly #logs: EpochLogs;
   readonly #tag: Buffer;
   readonly #snapshots: Snapshots;
@@ -59,6 +57,10 @@ export class Volume implements CommitBackend {
   readonly #maintenance: Maintenance;
   readonly #log: Log;
   #settings: Settings;
+  /** The record that is being written. */
+  #publishing: Promise<void> = Promise.resolve();
+  /** The newest that was heard of, or tried. */
+  #newestEpoch = 0;
   #incarnation = 0;
 
   private constructor(parts: {
@@ -73,8 +75,6 @@ export class Volume implements CommitBackend {
     const { options, map, disks, feed, chunks, logs } = parts;
     this.slots = parts.slots;
     this.#settings = options.settings ?? DEFAULT_SETTINGS;
-    const { home, log } = options;
-    this.#disks = new VolumeDisks({ home, map, disks, chunks, logs, log });
     this.#feed = feed;
     this.#log = options.log;
     this.chunks = chunks;
@@ -104,6 +104,19 @@ export class Volume implements CommitBackend {
       wantEpoch,
       log: options.log,
     });
+    this.hardware = new VolumeDisks({
+      ...options,
+      map,
+      disks,
+      chunks,
+      logs,
+      snapshots: this.#snapshots,
+      head: () => feed.head,
+      newestEpoch: () => this.#newestEpoch,
+      idle: () => this.#publishing,
+      logsNeeded: () => this.#logsNeeded,
+      settings: () => this.#settings,
+    });
   }
 
   /**
@@ -120,10 +133,7 @@ export class Volume implements CommitBackend {
       disks: new Map(disks.map((disk) => [disk.entry.id, disk.buckets])),
       log,
     });
-    const usable = disks.flatMap((disk) =>
-      disk.log ? [{ id: disk.entry.id, log: disk.log }] : [],
-    );
-    if (usable.length === 0) throw noDisk(disks);
+    const usable = usableDisks(disks);
     const logs = new EpochLogs(new Map(usable.map((disk) => [disk.id, disk.log])), log);
     try {
       const source = {
@@ -140,13 +150,15 @@ export class Volume implements CommitBackend {
       assert(head !== undefined, 'an open volume has a head');
       const feed = new EpochFeed(committed, head, log);
       const volume = new Volume({ options, map, disks, feed, chunks, logs, slots });
+      volume.#newestEpoch = Math.max(logs.newest().epoch, volume.head.epoch);
       volume.#incarnation = Math.max(logs.newest().incarnation, volume.head.incarnation) + 1;
       await volume.#snapshots.load();
       if (!readOnly) {
         await volume.#snapshots.catchUp();
-        await volume.#disks.level();
+        await volume.hardware.level();
         await slots.start(volume, volume.#incarnation);
         volume.#snapshots.start();
+        volume.hardware.watch.start();
       }
       return volume;
     } catch (error) {
@@ -158,7 +170,7 @@ export class Volume implements CommitBackend {
 
   /** The map in use. */
   get map(): DiskMap {
-    return this.#disks.map;
+    return this.hardware.map;
   }
 
   /** Of chunks that are stored from now on. */
@@ -168,7 +180,7 @@ export class Volume implements CommitBackend {
 
   /** The disks of the map but for those that are removed, as this machine has them. */
   get disks(): readonly VolumeDisk[] {
-    return this.#disks.all;
+    return this.hardware.all;
   }
 
   /**
@@ -177,7 +189,12 @@ export class Volume implements CommitBackend {
    * nothing has changed.
    */
   changeMap(next: DiskMap): Promise<DiskMap> {
-    return this.#disks.changeMap(next);
+    return this.hardware.changeMap(next);
+  }
+
+  /** How many disks have to have the record of an epoch. */
+  get #logsNeeded(): number {
+    return Math.min(survives(this.#scheme) + 1, presentDisks(this.map).length);
   }
 
   /** What is set now; it may change at any time. */
@@ -206,11 +223,6 @@ export class Volume implements CommitBackend {
     return this.#feed.readable;
   }
 
-  /** Why a disk takes no metadata; undefined when it does. */
-  logFailure(id: DiskId): string | undefined {
-    return this.#logs.failure(id);
-  }
-
   async store(segments: Segment[]): Promise<Uint8Array> {
     return this.#reader.read(segments, async (contents) => {
       const ids = Buffer.allocUnsafeSlow(contents.length * CHUNK_ID_BYTES);
@@ -232,7 +244,13 @@ export class Volume implements CommitBackend {
   }
 
   async publish(cut: EpochCut): Promise<void> {
-    await this.#moveInline();
+    await moveInline({
+      inline: this.committed.inline,
+      chunks: this.chunks,
+      scheme: this.#scheme,
+      epoch: this.#epoch,
+      log: this.#log,
+    });
     const first = this.#maintenance.take((id) => this.#epoch.hasChunk(id));
     const body = this.#epoch.body(first, { afterSeq: this.head.seq, seq: cut.seq });
     // Invariant 2: one parallel round.
@@ -275,9 +293,16 @@ export class Volume implements CommitBackend {
     return inService.filter((id) => !synced.has(id));
   }
 
+  #publish(cut: EpochCut, body: Buffer, lost: Promise<DiskId[]>): Promise<void> {
+    const work = this.#writeRecord(cut, body, lost);
+    this.#publishing = work.catch(() => undefined);
+    return work;
+  }
+
   /** Writes and syncs the record, while what says which disks are `lost` goes on. */
-  async #publish(cut: EpochCut, body: Buffer, lost: Promise<DiskId[]>): Promise<void> {
+  async #writeRecord(cut: EpochCut, body: Buffer, lost: Promise<DiskId[]>): Promise<void> {
     const { epoch, seq, cutTimeMs } = cut;
+    this.#newestEpoch = Math.max(this.#newestEpoch, epoch);
     const record = encodeEpochRecord({
       volumeTag: this.#tag,
       epoch,
@@ -294,7 +319,7 @@ export class Volume implements CommitBackend {
       const state = `disk ${lostDisks.join(', ')} failed while it was synced`;
       throw new DfsError('UNAVAILABLE', `Cannot publish epoch ${epoch}: ${state}`);
     }
-    const needed = Math.min(survives(this.#scheme) + 1, presentDisks(this.map).length);
+    const needed = this.#logsNeeded;
     if (logged.size < needed) {
       const state = `${logged.size} of ${needed} disks took its record`;
       throw new DfsError('UNAVAILABLE', `Cannot publish epoch ${epoch}: ${state}`);
@@ -304,25 +329,6 @@ export class Volume implements CommitBackend {
     this.#epoch.clear();
     this.#maintenance.published(epoch);
     this.#snapshots.logged(record.length);
-  }
-
-  /** Puts inline chunks into buckets, as far as it can: this epoch will say that they are there. */
-  async #moveInline(): Promise<void> {
-    const { inline } = this.committed;
-    if (inline.bytes === 0) return;
-    const scheme = this.#scheme;
-    const oldest = inline.oldest(MOVED_BYTES_MAX);
-    try {
-      await this.chunks.putMany(oldest.map(({ id, content }) => ({ id, content, scheme })));
-    } catch (error) {
-      if (error instanceof InvariantError) throw error;
-      // They stay where they are: this commit may do without those disks.
-      this.#log('warn', 'small chunks stay with the metadata', { message: messageOf(error) });
-      return;
-    }
-    for (const { id, content } of oldest) {
-      this.#epoch.addChunk(id, { lengthBytes: content.length, scheme });
-    }
   }
 
   /** Copies SQLite's log of the live metadata into its file; resolves to the pages in the log. */
@@ -379,6 +385,7 @@ export class Volume implements CommitBackend {
 
   /** Closes the disks; when `dying`, they are not told before of the newest epoch. */
   async close(options: { dying: boolean } = { dying: false }): Promise<void> {
+    await this.hardware.close();
     this.#maintenance.close();
     await this.#snapshots.close();
     await this.slots.close(options);
@@ -387,9 +394,4 @@ export class Volume implements CommitBackend {
     this.#epoch.close();
     this.#feed.close();
   }
-}
-
-function noDisk(disks: VolumeDisk[]): DfsError {
-  const problems = disks.map((disk) => disk.problem).join('; ');
-  return new DfsError('UNAVAILABLE', `Cannot open the volume: no disk can be used: ${problems}`);
 }

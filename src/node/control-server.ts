@@ -8,6 +8,7 @@ import type { OperationCount } from '../fuse/mod.ts';
 import { dropFromCache } from './cache-drop.ts';
 import { CommitWait } from './commit-wait.ts';
 import { checkedSettings } from './config-changes.ts';
+import { addOrderIn, changeIn, diskIn } from './disk-queries.ts';
 import type { LiveVolume } from './live-volume.ts';
 import { metricsText } from './metrics.ts';
 import { packError } from './rpc.ts';
@@ -63,6 +64,9 @@ export class ControlServer {
       }),
       'GET /config': () => volume.settings,
       'POST /config': (query) => volume.configure(settingsIn(query)),
+      'POST /diskmap/add': (query) => volume.diskOrders.add(addOrderIn(query)),
+      'POST /diskmap/fail': (query) => volume.diskOrders.fail(diskIn(query), changeIn(query)),
+      'POST /diskmap/remove': (query) => volume.diskOrders.remove(diskIn(query), changeIn(query)),
       'POST /commit': (_query, say) => this.#commit(say),
       'POST /cache/drop': (query) =>
         dropFromCache(inoOf(query), {

@@ -14,6 +14,7 @@ import { FileSystem } from '../vfs/mod.ts';
 import { Capacity } from './capacity.ts';
 import type { Config } from './config.ts';
 import { ConfigChanges } from './config-changes.ts';
+import { DiskOrders } from './disk-orders.ts';
 import { homePaths, requireMeta } from './home.ts';
 import { commitPatiently } from './patient-commit.ts';
 import { type Receipt, Receipts } from './receipts.ts';
@@ -58,8 +59,12 @@ export class LiveVolume {
   readonly #capacity: Capacity;
   readonly #cpuWait: CpuWait;
   readonly #changes: ConfigChanges;
+  /** Changes of its hardware. */
+  readonly diskOrders: DiskOrders;
   #settings: Settings;
   #report: VolumeReport;
+  /** Of the map whose removed disks the config has forgotten. */
+  #mapVersion = 0;
   #timer: NodeJS.Timeout;
 
   private constructor(parts: {
@@ -77,7 +82,10 @@ export class LiveVolume {
     this.pauses = pauses;
     this.#cpuWait = parts.cpuWait;
     const { log, config, mode, readOnly } = options;
-    this.#changes = new ConfigChanges(options.home);
+    const { home } = options;
+    const changes = new ConfigChanges(home);
+    this.#changes = changes;
+    this.diskOrders = new DiskOrders({ home, changes, store });
     this.#settings = settingsOf(config);
     this.mode = mode;
     this.readOnly = readOnly;
@@ -171,6 +179,7 @@ export class LiveVolume {
     const stored = this.#capacity.stored;
     this.#report = await this.store.report();
     this.#capacity.reported(this.#report, stored);
+    await this.#noteRemovals();
     return this.#report;
   }
 
@@ -184,6 +193,14 @@ export class LiveVolume {
     this.#settings = settingsOf(config);
     await this.store.configure(this.#settings);
     return this.#settings;
+  }
+
+  /** The map has another version: disks may have left. */
+  async #noteRemovals(): Promise<void> {
+    const { mapVersion } = this.#report;
+    if (mapVersion === this.#mapVersion || this.readOnly) return;
+    await this.diskOrders.forgetRemoved();
+    this.#mapVersion = mapVersion;
   }
 
   receipt(ino: Ino): Receipt | Promise<Receipt> {

@@ -2,8 +2,10 @@ import { assert } from '../base/errors.ts';
 import type { Settings } from '../base/settings.ts';
 import type { EpochCut, FetchOrder, Segment, SmallCommit, VolumeHead } from '../commit/mod.ts';
 import { Volume } from '../commit/mod.ts';
+import type { DiskMap } from '../diskmap/mod.ts';
 import type { Extent } from '../meta/mod.ts';
 import { type FsckProgress, type FsckReport, fsck } from './fsck.ts';
+import { carryOut, type HardwareOrder } from './hardware-orders.ts';
 import { type LocatedExtent, locate } from './locate.ts';
 import type { StoreClientOptions, VolumeStore } from './store-client.ts';
 import { type VolumeReport, volumeReport } from './volume-report.ts';
@@ -65,6 +67,14 @@ export class LocalStore implements VolumeStore {
 
   report(): Promise<VolumeReport> {
     return volumeReport(this.#opened);
+  }
+
+  map(): Promise<DiskMap> {
+    return Promise.resolve(this.#opened.map);
+  }
+
+  changeHardware(order: HardwareOrder): Promise<DiskMap> {
+    return carryOut(this.#opened, order);
   }
 
   locate(extents: Extent[]): Promise<LocatedExtent[]> {

@@ -2,10 +2,14 @@ import { closeSync } from 'node:fs';
 import { DfsError } from '../base/errors.ts';
 import type { DiskId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
+import { settingsOf } from '../base/settings.ts';
 import { Volume } from '../commit/mod.ts';
 import { LiveMeta } from '../meta/mod.ts';
+import { ConfigChanges } from './config-changes.ts';
+import { DiskOrders } from './disk-orders.ts';
 import { type FsckProgress, type FsckReport, fsck } from './fsck.ts';
 import { homePaths, lockHome, requireConfig, requireMeta } from './home.ts';
+import { LocalStore } from './local-store.ts';
 import { offlineStatus, type StatusReport } from './status.ts';
 import { volumeReport } from './volume-report.ts';
 
@@ -14,6 +18,40 @@ export interface OfflineVolume {
   status(): Promise<StatusReport>;
   fsck(onProgress: (progress: FsckProgress) => void): Promise<FsckReport>;
   close(): Promise<void>;
+}
+
+/** Changes the hardware of a volume that nobody has mounted; BUSY when somebody has. */
+export async function withOfflineOrders<T>(
+  options: { home: string; log: Log },
+  work: (orders: DiskOrders) => Promise<T>,
+): Promise<T> {
+  const { home, log } = options;
+  const config = await requireConfig(home);
+  requireMeta(home);
+  const lock = lockHome(home);
+  try {
+    const store = new LocalStore({
+      home,
+      volumeUuid: config.volumeUuid,
+      disks: config.disks.map(({ id, path }) => ({ id: id as DiskId, path })),
+      readOnly: false,
+      settings: settingsOf(config),
+      log,
+      capture: () => {
+        throw new DfsError('INVARIANT', 'nothing is captured offline');
+      },
+      wantEpoch: () => undefined,
+      onDeath: () => undefined,
+    });
+    try {
+      await store.open();
+      return await work(new DiskOrders({ home, changes: new ConfigChanges(home), store }));
+    } finally {
+      await store.close();
+    }
+  } finally {
+    closeSync(lock);
+  }
 }
 
 /** Opens a volume that nobody has mounted; BUSY when somebody has. */

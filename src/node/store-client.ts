@@ -13,8 +13,10 @@ import type {
   SmallCommit,
   VolumeHead,
 } from '../commit/mod.ts';
+import type { DiskMap } from '../diskmap/mod.ts';
 import type { Extent } from '../meta/mod.ts';
 import type { FsckProgress, FsckReport } from './fsck.ts';
+import type { HardwareOrder } from './hardware-orders.ts';
 import type { LocatedExtent } from './locate.ts';
 import { Rpc } from './rpc.ts';
 import type { StoreWorkerData } from './store-worker-main.ts';
@@ -41,6 +43,10 @@ export interface VolumeStore extends CommitBackend {
   /** From now on these settings hold. */
   configure(settings: Settings): Promise<void>;
   report(): Promise<VolumeReport>;
+  /** The map in use. */
+  map(): Promise<DiskMap>;
+  /** Changes the hardware: the map that is in use then. */
+  changeHardware(order: HardwareOrder): Promise<DiskMap>;
   locate(extents: Extent[]): Promise<LocatedExtent[]>;
   fsck(onProgress: (progress: FsckProgress) => void): Promise<FsckReport>;
   close(): Promise<void>;
@@ -111,6 +117,14 @@ export class StoreClient implements VolumeStore {
 
   report(): Promise<VolumeReport> {
     return this.#rpc.call('report', undefined);
+  }
+
+  map(): Promise<DiskMap> {
+    return this.#rpc.call('map', undefined);
+  }
+
+  changeHardware(order: HardwareOrder): Promise<DiskMap> {
+    return this.#rpc.call('changeHardware', order);
   }
 
   locate(extents: Extent[]): Promise<LocatedExtent[]> {

@@ -17,6 +17,7 @@ import type {
 import { Volume } from '../commit/mod.ts';
 import { openDiskThread } from './disk-thread.ts';
 import { type FsckProgress, fsck } from './fsck.ts';
+import { carryOut, type HardwareOrder } from './hardware-orders.ts';
 import { locate } from './locate.ts';
 import { Rpc } from './rpc.ts';
 import { volumeReport } from './volume-report.ts';
@@ -58,6 +59,8 @@ const rpc: Rpc = new Rpc(parentPort, {
   fetch: (order: FetchOrder) => volume().fetch(order),
   configure: (settings: Settings) => volume().configure(settings),
   report: () => volumeReport(volume()),
+  map: () => volume().map,
+  changeHardware: (order: HardwareOrder) => carryOut(volume(), order),
   locate: (extents: { chunk: Uint8Array; offset: number; lengthBytes: number }[]) =>
     locate(
       volume(),

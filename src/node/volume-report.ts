@@ -1,8 +1,9 @@
 import { stat, statfs } from 'node:fs/promises';
-import { formatScheme, parseScheme, type Scheme, survives } from '../chunk/mod.ts';
+import { formatScheme, parseScheme } from '../chunk/mod.ts';
 import type { Volume, VolumeDisk } from '../commit/mod.ts';
-import { formatLocation } from '../diskmap/mod.ts';
+import { type DiskEntry, type DiskState, formatLocation } from '../diskmap/mod.ts';
 import { placeableBytes } from './capacity.ts';
+import { survivesWords } from './survives-words.ts';
 
 /** How a disk is, for people and programs. Sizes in bytes. */
 export interface DiskReport {
@@ -14,6 +15,14 @@ export interface DiskReport {
   weight: number;
   state: 'up' | 'full' | 'down' | 'missing';
   reason: string;
+  /** What the volume uses it for. */
+  mapState: DiskState;
+  /** Since when it is out of service, in ms since 1970. */
+  downSinceMs: number | undefined;
+  /** When it will be failed, in ms since 1970. */
+  failsAtMs: number | undefined;
+  /** It was failed by a person, and does not come back by itself. */
+  failedByHand: boolean;
   pieces: number | undefined;
   badPieces: number | undefined;
   /** What our pieces take. */
@@ -53,7 +62,9 @@ export async function volumeReport(volume: Volume): Promise<VolumeReport> {
   const scheme = parseScheme(map.scheme);
   const disks = await diskReports(volume);
   const totals = readable.totals();
-  const asked = volume.disks.filter((_, at) => disks[at]?.state !== 'down');
+  const asked = volume.disks.filter(
+    ({ entry }, at) => entry.state === 'in' && disks[at]?.state !== 'down',
+  );
   const freeBytes = placeableBytes(scheme, await freeByDisk(asked));
   const head = volume.head;
   return {
@@ -76,19 +87,12 @@ export async function volumeReport(volume: Volume): Promise<VolumeReport> {
   };
 }
 
-/** "survives any 1 disk", or that it survives none. */
-export function survivesWords(scheme: Scheme): string {
-  const count = survives(scheme);
-  if (count === 0) return 'survives the loss of no disk';
-  return count === 1 ? 'survives any 1 disk' : `survives any ${count} disks`;
-}
-
 async function diskReports(volume: Volume): Promise<DiskReport[]> {
   const health = new Map((await volume.chunks.health()).map((one) => [one.diskId, one]));
   return Promise.all(
     volume.disks.map(async ({ entry, path, problem }): Promise<DiskReport> => {
       const known = health.get(entry.id);
-      const logFailure = volume.logFailure(entry.id);
+      const logFailure = volume.hardware.logFailure(entry.id);
       const state = known?.status ?? 'missing';
       // Who asks a disk that is out of service may wait for ever.
       const isAsked = path !== undefined && state !== 'down';
@@ -100,6 +104,7 @@ async function diskReports(volume: Volume): Promise<DiskReport[]> {
         weight: entry.weight,
         state: state === 'up' && logFailure !== undefined ? 'down' : state,
         reason: problem ?? logFailure ?? known?.reason ?? '',
+        ...lifeOf(volume, entry),
         pieces: known?.usage?.pieces,
         badPieces: known?.badPieces,
         usedBytes: known?.usage?.bytes,
@@ -109,13 +114,37 @@ async function diskReports(volume: Volume): Promise<DiskReport[]> {
   );
 }
 
+function lifeOf(
+  volume: Volume,
+  entry: DiskEntry,
+): Pick<DiskReport, 'mapState' | 'downSinceMs' | 'failsAtMs' | 'failedByHand'> {
+  const { downSinceMs, failedByHand = false } = volume.hardware.trouble(entry.id);
+  const isWaiting = entry.state === 'in' && downSinceMs !== undefined;
+  const failsAtMs = isWaiting ? downSinceMs + volume.settings.rebuildAfterMs : undefined;
+  return { mapState: entry.state, downSinceMs, failsAtMs, failedByHand };
+}
+
 function problemsOf(disks: DiskReport[]): string[] {
-  return disks.flatMap(({ id, label, state, reason, badPieces = 0 }) => {
+  return disks.flatMap((disk) => {
+    const { id, label, state, reason, badPieces = 0, mapState, failsAtMs } = disk;
     const name = label === '' ? `disk ${id}` : `disk ${id} (${label})`;
+    if (mapState === 'failed') {
+      const how = disk.failedByHand ? 'failed by hand' : 'failed';
+      const why = state === 'up' || state === 'full' ? '' : `, and ${state}: ${reason}`;
+      return [`${name} is ${how}${why}`];
+    }
     if (state === 'full') return [`${name} is full`];
-    if (state !== 'up') return [`${name} is ${state}: ${reason}`];
+    if (state !== 'up') {
+      const until = failsAtMs === undefined ? '' : `; it is failed at ${clockTime(failsAtMs)}`;
+      return [`${name} is ${state}: ${reason}${until}`];
+    }
     return badPieces > 0 ? [`${name} has ${badPieces} bad pieces`] : [];
   });
+}
+
+/** The local time, for people. */
+function clockTime(ms: number): string {
+  return new Date(ms).toTimeString().slice(0, 8);
 }
 
 async function freeOf(path: string): Promise<number | undefined> {

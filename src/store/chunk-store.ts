@@ -43,8 +43,46 @@ export class ChunkStore {
   }
 
   /** From now on pieces are placed by this. */
-  useMap(placer: Pick<Placer, 'place'>): void {
+  useMap(placer: Pick<Placer, 'place'>): Promise<void> {
     this.#placer = placer;
+    return Promise.resolve();
+  }
+
+  /** Takes a disk in: a new one, or one that works again. BUSY while the one it replaces works. */
+  async attach(diskId: DiskId, disk: PieceDisk): Promise<void> {
+    await closeQuietly(this.#parts().disks.attach(diskId, disk));
+  }
+
+  /** Closes a disk, and forgets that there is one. */
+  async detach(diskId: DiskId): Promise<void> {
+    await closeQuietly(this.#parts().disks.detach(diskId));
+  }
+
+  /** Closes a disk that is out of service; what is known of it stays. */
+  async release(diskId: DiskId): Promise<void> {
+    await closeQuietly(this.#parts().disks.release(diskId));
+  }
+
+  async ask<T>(diskId: DiskId, question: (disk: PieceDisk) => Promise<T>): Promise<T | undefined> {
+    const { disks } = this.#parts();
+    const disk = disks.readable(diskId);
+    if (disk === undefined) return undefined;
+    try {
+      return await question(disk);
+    } catch (error) {
+      disks.readFailed(diskId, error);
+      throw error;
+    }
+  }
+
+  /** How a disk is. */
+  statusOf(diskId: DiskId): DiskStatus {
+    return this.#disks.status(diskId);
+  }
+
+  /** Why a disk is not up, else ''. */
+  reasonOf(diskId: DiskId): string {
+    return this.#disks.all().find((slot) => slot.diskId === diskId)?.reason ?? '';
   }
 
   /**
@@ -163,4 +201,8 @@ export class ChunkStore {
     if (this.#closed) throw new DfsError('CLOSED', 'Cannot use the chunk store: it is closed');
     return { placer: this.#placer, disks: this.#disks, counters: this.counters };
   }
+}
+
+async function closeQuietly(disk: PieceDisk | undefined): Promise<void> {
+  await disk?.close().catch(() => undefined);
 }

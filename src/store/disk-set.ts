@@ -57,6 +57,25 @@ export class DiskSet {
     return [...this.#slots.values()];
   }
 
+  attach(diskId: DiskId, disk: PieceDisk): PieceDisk | undefined {
+    const before = this.#slots.get(diskId)?.disk;
+    const fresh: DiskSlot = { diskId, disk, status: 'up', reason: '', tryAtMs: 0, triedFull: 0 };
+    this.#slots.set(diskId, fresh);
+    return before;
+  }
+
+  detach(diskId: DiskId): PieceDisk | undefined {
+    const disk = this.#slots.get(diskId)?.disk;
+    this.#slots.delete(diskId);
+    return disk;
+  }
+
+  release(diskId: DiskId): PieceDisk | undefined {
+    const slot = this.#slots.get(diskId);
+    if (slot !== undefined) this.#slots.set(diskId, { ...slot, disk: undefined });
+    return slot?.disk;
+  }
+
   status(diskId: DiskId): DiskStatus {
     return this.#slots.get(diskId)?.status ?? 'missing';
   }

@@ -151,6 +151,8 @@ async function openAll(options: { home: string; disks: string[]; uuid: string })
     volumeUuid: uuid,
     disks: disks.map((path, at) => ({ id: (at + 1) as DiskId, path })),
     readOnly: false,
+    // Disks are looked at when a test says so.
+    watchMs: 1e9,
     log: silentLog,
     wantEpoch: () => captures.committer?.commitAnyway(),
     capture: (ranges) =>

@@ -255,7 +255,7 @@ describe('a disk', () => {
     await rig.file('a', ONE);
     expect(await rig.committer.commit()).toBe(1);
     const [, second] = rig.volume.disks;
-    expect(second && rig.volume.logFailure(second.entry.id)).toContain('EIO');
+    expect(second && rig.volume.hardware.logFailure(second.entry.id)).toContain('EIO');
     vi.restoreAllMocks();
     await rig.crash();
     await loseHome(rig);

@@ -254,7 +254,7 @@ os._exit(0)`;
       const { health, problems } = await status();
       expect([health, problems.join()]).toEqual(['degraded', expect.stringContaining('disk 2')]);
       // A second one is more than replica:2 can do without.
-      writeFileSync(join(volume.folder, 'failing'), volume.disks[2] ?? '');
+      writeFileSync(join(volume.folder, 'failing'), volume.disks.slice(1).join('\n'));
       expect(await writeAndSync('later', bytes)).toBe('Input/output error');
       expect(await status()).toMatchObject({ health: 'failing' });
       expect((await receiptOf('later')).state).toBe('cached');
