@@ -4,7 +4,7 @@
  * the thread.
  */
 export { hashChunk } from './chunk-id.ts';
-export { type PieceKey, pieceKeyText } from './piece-key.ts';
+export { type PieceKey, pieceKeysOf, pieceKeyText } from './piece-key.ts';
 export { decodePieces, encodePieces, isChunkLength } from './pieces.ts';
 export type { ErasureScheme, ReplicaScheme, Scheme } from './scheme.ts';
 export {

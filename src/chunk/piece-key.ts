@@ -1,5 +1,5 @@
 import { type ChunkId, chunkKey } from '../base/ids.ts';
-import { formatScheme, type Scheme } from './scheme.ts';
+import { formatScheme, pieceCount, type Scheme } from './scheme.ts';
 
 /**
  * Which piece of which chunk. The scheme is part of the name: while a chunk is stored anew under
@@ -9,6 +9,13 @@ export interface PieceKey {
   readonly chunkId: ChunkId;
   readonly scheme: Scheme;
   readonly pieceIndex: number;
+}
+
+/** The keys of all pieces of a chunk. */
+export function pieceKeysOf(chunkId: ChunkId, scheme: Scheme): PieceKey[] {
+  return Array.from({ length: pieceCount(scheme) }, (_, pieceIndex) => {
+    return { chunkId, scheme, pieceIndex };
+  });
 }
 
 /** The key as a Map key, and for people: `ab12.. ec:2+1 0`. */

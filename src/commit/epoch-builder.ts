@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3';
 import { ByteWriter } from '../base/bytes.ts';
 import { type ChunkId, chunkKey, type Ino } from '../base/ids.ts';
-import { formatScheme, type Scheme } from '../chunk/mod.ts';
+import { formatScheme, parseScheme, type Scheme } from '../chunk/mod.ts';
 import { type ExtentRange, encodeOp, journalBytes, type MetaOp } from '../meta/mod.ts';
 import { addExtent, type Segment } from './segments.ts';
 
@@ -36,8 +36,10 @@ export class EpochBuilder {
   }
 
   /** All that were added. */
-  *chunkIds(): Generator<ChunkId> {
-    for (const { chunk } of this.#chunks.values()) yield chunk;
+  *chunks(): Generator<{ id: ChunkId; scheme: Scheme }> {
+    for (const { chunk, scheme } of this.#chunks.values()) {
+      yield { id: chunk, scheme: parseScheme(scheme) };
+    }
   }
 
   /** The record has the chunk's content. */

@@ -18,7 +18,7 @@ export interface MapChangesOptions {
   log: Log;
   /** The disks that are in service now, with those that a change is about to add. */
   disks: () => DiskFolder[];
-  /** From now on this map holds. */
+  /** From now on this map holds; resolves when nothing is done by the old one any more. */
   onChange: (map: DiskMap) => Promise<void>;
 }
 

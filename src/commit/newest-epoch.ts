@@ -66,12 +66,14 @@ async function chunksVerify(chunks: ChunkStore, body: Buffer): Promise<boolean> 
 
 /** Puts what is missing; where a disk is gone as well, what is there has to do. */
 async function heal(chunks: ChunkStore, body: Buffer, log: Log): Promise<void> {
+  const session = chunks.session();
   try {
     for (const chunk of chunksOf(body)) {
       const { id, scheme } = chunk;
-      await chunks.put({ id, scheme, content: await chunks.get(chunk) });
+      await session.put({ id, scheme, content: await chunks.get(chunk) });
     }
-    await chunks.sync();
+    const lost = await session.sync();
+    if (lost.length > 0) log('warn', 'the newest epoch stays degraded', { lost });
   } catch (error) {
     if (error instanceof InvariantError) throw error;
     log('warn', 'the newest epoch stays degraded', { message: messageOf(error) });

@@ -1,20 +1,18 @@
 import { join } from 'node:path';
 import { assert, DfsError } from '../base/errors.ts';
 import { CHUNK_ID_BYTES, type ChunkId, type DiskId, type Epoch } from '../base/ids.ts';
-import type { Log } from '../base/log.ts';
 import { DEFAULT_SETTINGS, type Settings } from '../base/settings.ts';
 import { hashChunk, parseScheme, type Scheme, survives } from '../chunk/mod.ts';
 import { createPlacer, type DiskMap, presentDisks, volumeTag } from '../diskmap/mod.ts';
 import { type CommittedMeta, decodeEpochRecordHeader, encodeEpochRecord } from '../meta/mod.ts';
-import { ChunkStore } from '../store/mod.ts';
+import { ChunkStore, type ChunkToStore } from '../store/mod.ts';
 import { CaptureReader } from './capture-reader.ts';
 import type { CommitBackend, EpochCut, SmallCommit } from './commit-backend.ts';
 import { EpochBuilder } from './epoch-builder.ts';
 import { EpochFeed } from './epoch-feed.ts';
 import { EpochLogs } from './epoch-logs.ts';
+import { EpochPuts } from './epoch-puts.ts';
 import { contentOf, type FetchOrder, writeParts } from './fetch-order.ts';
-import { moveInline } from './inline-moves.ts';
-import { Leftovers, type ToStore } from './leftovers.ts';
 import { type ChunkChanges, Maintenance } from './maintenance.ts';
 import { openNewest } from './newest-epoch.ts';
 import { Retention } from './retention.ts';
@@ -52,10 +50,9 @@ export class Volume implements CommitBackend {
   readonly #epoch: EpochBuilder;
   readonly #reader: CaptureReader;
   readonly #feed: EpochFeed;
-  readonly #leftovers: Leftovers;
+  readonly #puts: EpochPuts;
   readonly #retention: Retention;
   readonly #maintenance: Maintenance;
-  readonly #log: Log;
   #settings: Settings;
   /** The record that is being written. */
   #publishing: Promise<void> = Promise.resolve();
@@ -76,16 +73,12 @@ export class Volume implements CommitBackend {
     this.slots = parts.slots;
     this.#settings = options.settings ?? DEFAULT_SETTINGS;
     this.#feed = feed;
-    this.#log = options.log;
     this.chunks = chunks;
     this.#logs = logs;
     this.#tag = volumeTag(map.volumeUuid);
     this.#epoch = new EpochBuilder(join(options.home, 'meta.sqlite'));
-    this.#leftovers = new Leftovers({
-      chunks,
-      scheme: () => this.#scheme,
-      isNeeded: (id) => this.isNeeded(id),
-    });
+    const isNeeded = (id: ChunkId): boolean => this.isNeeded(id);
+    this.#puts = new EpochPuts({ chunks, epoch: this.#epoch, isNeeded, log: options.log });
     const wantEpoch = options.wantEpoch ?? (() => undefined);
     this.#retention = new Retention({ settings: () => this.#settings });
     this.#maintenance = new Maintenance({
@@ -226,7 +219,7 @@ export class Volume implements CommitBackend {
   async store(segments: Segment[]): Promise<Uint8Array> {
     return this.#reader.read(segments, async (contents) => {
       const ids = Buffer.allocUnsafeSlow(contents.length * CHUNK_ID_BYTES);
-      const fresh: ToStore = [];
+      const fresh: ChunkToStore[] = [];
       const { committed } = this;
       for (const [index, content] of contents.entries()) {
         const id = hashChunk(content);
@@ -238,23 +231,17 @@ export class Volume implements CommitBackend {
         this.#epoch.addChunk(id, { lengthBytes: content.length, scheme: this.#scheme });
         fresh.push({ id, content, scheme: this.#scheme, isHashed: true });
       }
-      await this.#leftovers.put(fresh);
+      await this.#puts.put(fresh);
       return ids;
     });
   }
 
   async publish(cut: EpochCut): Promise<void> {
-    await moveInline({
-      inline: this.committed.inline,
-      chunks: this.chunks,
-      scheme: this.#scheme,
-      epoch: this.#epoch,
-      log: this.#log,
-    });
+    await this.#puts.moveInline(this.committed, this.#scheme);
     const first = this.#maintenance.take((id) => this.#epoch.hasChunk(id));
     const body = this.#epoch.body(first, { afterSeq: this.head.seq, seq: cut.seq });
     // Invariant 2: one parallel round.
-    await this.#publish(cut, body, this.#syncPieces());
+    await this.#publish(cut, body, this.#puts.sync());
   }
 
   /**
@@ -265,7 +252,7 @@ export class Volume implements CommitBackend {
     const { segments, content, ops, afterSeq } = small;
     assert(afterSeq === this.#feed.head.seq, `operations behind ${afterSeq}`);
     const ids = Buffer.allocUnsafeSlow(segments.length * CHUNK_ID_BYTES);
-    const revived: ToStore = [];
+    const revived: ChunkToStore[] = [];
     let at = 0;
     for (const [index, segment] of segments.entries()) {
       const bytes = content.subarray(at, at + segment.lengthBytes);
@@ -279,18 +266,11 @@ export class Volume implements CommitBackend {
         revived.push({ id, content: Buffer.from(bytes), scheme: this.#scheme, isHashed: true });
       } else this.#epoch.addInline(id, bytes);
     }
-    if (revived.length > 0) await this.#leftovers.put(revived);
+    await this.#puts.put(revived);
     const first = this.#maintenance.take((id) => this.#epoch.hasChunk(id), REQUESTS_A_SMALL_COMMIT);
     const body = this.#epoch.bodyOf(first, ops);
-    await this.#publish(small, body, revived.length > 0 ? this.#syncPieces() : Promise.resolve([]));
+    await this.#publish(small, body, this.#puts.sync());
     return { ids, inlineBytes: this.#feed.inlineBytes };
-  }
-
-  /** Syncs what was put, on all disks that were in service then: those that were lost. */
-  async #syncPieces(): Promise<DiskId[]> {
-    const { inService } = this.chunks;
-    const synced = await this.chunks.sync();
-    return inService.filter((id) => !synced.has(id));
   }
 
   #publish(cut: EpochCut, body: Buffer, lost: Promise<DiskId[]>): Promise<void> {
@@ -326,7 +306,7 @@ export class Volume implements CommitBackend {
     }
     this.#feed.published(header, body);
     this.#retention.published(epoch);
-    this.#epoch.clear();
+    this.#puts.published();
     this.#maintenance.published(epoch);
     this.#snapshots.logged(record.length);
   }
@@ -338,8 +318,7 @@ export class Volume implements CommitBackend {
 
   async abandon(): Promise<void> {
     this.#maintenance.abandoned();
-    this.#leftovers.add(this.#epoch.chunkIds());
-    this.#epoch.clear();
+    this.#puts.abandoned();
   }
 
   /**
@@ -368,7 +347,7 @@ export class Volume implements CommitBackend {
 
   /** Whether the pieces of a chunk have to stay: to be asked while nothing is being put. */
   isNeeded(id: ChunkId): boolean {
-    if (this.#epoch.hasChunk(id)) return true;
+    if (this.#puts.has(id)) return true;
     const row = this.committed.chunk(id);
     if (row === undefined) return false;
     const { born, died } = row;

@@ -1,13 +1,20 @@
-import { DfsError } from '../base/errors.ts';
+import { DfsError, InvariantError } from '../base/errors.ts';
 import type { DiskId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
-import { pieceCount } from '../chunk/mod.ts';
 import type { Placer } from '../diskmap/mod.ts';
 import { DiskSet, type DiskStatus } from './disk-set.ts';
-import { type ChunkToRead, gather, type ReadCounters } from './gather.ts';
+import {
+  type ChunkToRead,
+  gather,
+  type ReadCounters,
+  type ReadParts,
+  type TroubledPiece,
+} from './gather.ts';
 import { type ChunkReport, locateChunk, type PieceReport, verifyChunk } from './inspect.ts';
 import type { PieceDisk, PieceUsage } from './piece-disk.ts';
-import { type ChunkToStore, scatter } from './scatter.ts';
+import { PutGate } from './put-gate.ts';
+import { PutSession } from './put-session.ts';
+import { type IsNeeded, type PieceToRemove, removePieces } from './removals.ts';
 
 /** What a store is made of. */
 export interface ChunkStoreOptions {
@@ -33,8 +40,11 @@ export interface DiskHealth {
 /** Chunks over disks: scatters their pieces where the map says, and gathers them again. */
 export class ChunkStore {
   readonly counters: ReadCounters = { badPieces: 0, degradedReads: 0 };
-  #placer: Pick<Placer, 'place'>;
   readonly #disks: DiskSet;
+  readonly #gate = new PutGate();
+  readonly #listeners: ((piece: TroubledPiece) => void)[] = [];
+  readonly #guards: IsNeeded[] = [];
+  #placer: Pick<Placer, 'place'>;
   #closed = false;
 
   constructor({ placer, disks, log, now }: ChunkStoreOptions) {
@@ -42,10 +52,10 @@ export class ChunkStore {
     this.#disks = new DiskSet(disks, log, now);
   }
 
-  /** From now on pieces are placed by this. */
-  useMap(placer: Pick<Placer, 'place'>): Promise<void> {
+  /** Places by another map from now on; resolves when no put by the old one runs any more. */
+  async useMap(placer: Pick<Placer, 'place'>): Promise<void> {
     this.#placer = placer;
-    return Promise.resolve();
+    await this.#gate.alone(() => Promise.resolve());
   }
 
   /** Takes a disk in: a new one, or one that works again. BUSY while the one it replaces works. */
@@ -58,23 +68,6 @@ export class ChunkStore {
     await closeQuietly(this.#parts().disks.detach(diskId));
   }
 
-  /** Closes a disk that is out of service; what is known of it stays. */
-  async release(diskId: DiskId): Promise<void> {
-    await closeQuietly(this.#parts().disks.release(diskId));
-  }
-
-  async ask<T>(diskId: DiskId, question: (disk: PieceDisk) => Promise<T>): Promise<T | undefined> {
-    const { disks } = this.#parts();
-    const disk = disks.readable(diskId);
-    if (disk === undefined) return undefined;
-    try {
-      return await question(disk);
-    } catch (error) {
-      disks.readFailed(diskId, error);
-      throw error;
-    }
-  }
-
   /** How a disk is. */
   statusOf(diskId: DiskId): DiskStatus {
     return this.#disks.status(diskId);
@@ -82,21 +75,64 @@ export class ChunkStore {
 
   /** Why a disk is not up, else ''. */
   reasonOf(diskId: DiskId): string {
-    return this.#disks.all().find((slot) => slot.diskId === diskId)?.reason ?? '';
+    return this.#disks.reason(diskId);
   }
 
   /**
-   * Writes every piece of a chunk, without syncing; pieces that are there and whole stay, so that
-   * this also repairs. UNAVAILABLE when there are fewer usable disks than pieces, NO_SPACE when
-   * there would be enough if they were not full.
+   * Closes a disk that is out of service, so that its folder can be opened again; what is known of
+   * it stays. BUSY when it is in service.
    */
-  put(chunk: ChunkToStore): Promise<void> {
-    return this.putMany([chunk]);
+  async release(diskId: DiskId): Promise<void> {
+    await closeQuietly(this.#parts().disks.release(diskId));
   }
 
-  /** As put(), with one append a disk for all; the pieces of all of them are in memory at once. */
-  async putMany(chunks: readonly ChunkToStore[]): Promise<void> {
-    await scatter(this.#parts(), chunks);
+  /** The disks that can be asked. */
+  get inService(): DiskId[] {
+    const { disks } = this.#parts();
+    const ids = disks.all().map(({ diskId }) => diskId);
+    return ids.filter((id) => disks.readable(id) !== undefined);
+  }
+
+  /** Puts that are made durable together. */
+  session(): PutSession {
+    return new PutSession(this.#parts(), this.#gate);
+  }
+
+  /** Tells `listener` of every piece that a read finds bad or missing, each time it does. */
+  onTroubled(listener: (piece: TroubledPiece) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Keeps pieces from being removed for which `guard` is true; asked while no put runs. */
+  protect(guard: IsNeeded): void {
+    this.#guards.push(guard);
+  }
+
+  /**
+   * Removes pieces that neither `isNeeded` nor a guard wants kept, while nothing is put; how many
+   * there were. A disk that cannot be asked keeps its own.
+   */
+  removeUnneeded(pieces: Iterable<PieceToRemove>, isNeeded: IsNeeded): Promise<number> {
+    const guards = [isNeeded, ...this.#guards];
+    const isKept = (piece: PieceToRemove): boolean => guards.some((guard) => guard(piece));
+    const { disks } = this.#parts();
+    return removePieces({ disks, gate: this.#gate, isNeeded: isKept }, pieces);
+  }
+
+  /**
+   * Asks one disk: undefined when it is out of service; throws what it throws, and takes it out of
+   * service when it is gone.
+   */
+  async ask<T>(diskId: DiskId, question: (disk: PieceDisk) => Promise<T>): Promise<T | undefined> {
+    const { disks } = this.#parts();
+    const disk = disks.readable(diskId);
+    if (disk === undefined) return undefined;
+    try {
+      return await question(disk);
+    } catch (error) {
+      disks.readFailed(disk, error);
+      throw error;
+    }
   }
 
   /** The content of a chunk, verified; UNAVAILABLE or CORRUPT say which pieces are the trouble. */
@@ -114,57 +150,6 @@ export class ChunkStore {
     return verifyChunk(this.#parts(), chunk);
   }
 
-  /** Removes the pieces of a chunk from every disk that can be asked; how many there were. */
-  async remove({ id, scheme }: Pick<ChunkToRead, 'id' | 'scheme'>): Promise<number> {
-    const { disks } = this.#parts();
-    let removed = 0;
-    const keys = [...Array(pieceCount(scheme)).keys()].map((pieceIndex) => {
-      return { chunkId: id, scheme, pieceIndex };
-    });
-    for (const { diskId } of disks.all()) {
-      try {
-        const here = (await disks.readable(diskId)?.remove(keys)) ?? 0;
-        if (here > 0) disks.spaceFreed(diskId);
-        removed += here;
-      } catch (error) {
-        disks.writeFailed(diskId, error);
-      }
-    }
-    return removed;
-  }
-
-  /**
-   * The disks that the next sync() must return for all that was put before it to be durable: those
-   * that can be used, and those that took a piece since the last sync and went down after it.
-   */
-  get inService(): DiskId[] {
-    const { disks } = this.#parts();
-    const ids = disks.all().map(({ diskId }) => diskId);
-    return ids.filter((id) => disks.readable(id) !== undefined || disks.isUnsynced(id));
-  }
-
-  /**
-   * Syncs all disks at once; those whose pieces are durable now. When one of {@link inService} is
-   * not among them, what was put since the last sync has to be put again, which finds other disks.
-   */
-  async sync(): Promise<Set<DiskId>> {
-    const { disks } = this.#parts();
-    disks.takeUnsynced();
-    const synced = new Set<DiskId>();
-    const syncs = disks.all().map(async ({ diskId }) => {
-      const disk = disks.readable(diskId);
-      if (disk === undefined) return;
-      try {
-        await disk.sync();
-        synced.add(diskId);
-      } catch (error) {
-        disks.failed(diskId, error);
-      }
-    });
-    await Promise.all(syncs);
-    return synced;
-  }
-
   /** How each disk is. */
   async health(): Promise<DiskHealth[]> {
     const { disks } = this.#parts();
@@ -177,7 +162,7 @@ export class ChunkStore {
         const [badPieces, usage] = [await disk.badCount(), await disk.usage()];
         return { diskId, status, reason, badPieces, usage };
       } catch (error) {
-        disks.failed(diskId, error);
+        disks.failed(disk, error);
         return { diskId, status: slot.status, reason: slot.reason, ...unknown };
       }
     });
@@ -197,12 +182,25 @@ export class ChunkStore {
     if (failed?.status === 'rejected') throw failed.reason;
   }
 
-  #parts(): { placer: Pick<Placer, 'place'>; disks: DiskSet; counters: ReadCounters } {
+  #parts(): ReadParts {
     if (this.#closed) throw new DfsError('CLOSED', 'Cannot use the chunk store: it is closed');
-    return { placer: this.#placer, disks: this.#disks, counters: this.counters };
+    return {
+      // Not the map of now: what runs while another one is taken into use places by that.
+      placer: { place: (...request) => this.#placer.place(...request) },
+      disks: this.#disks,
+      counters: this.counters,
+      heardOf: (piece) => {
+        for (const listener of this.#listeners) listener(piece);
+      },
+    };
   }
 }
 
+/** Of a disk that is out of service nothing is expected. */
 async function closeQuietly(disk: PieceDisk | undefined): Promise<void> {
-  await disk?.close().catch(() => undefined);
+  try {
+    await disk?.close();
+  } catch (error) {
+    if (error instanceof InvariantError) throw error;
+  }
 }

@@ -5,8 +5,11 @@ import type { PieceDisk } from './piece-disk.ts';
 
 // States of a disk: up -> full (no space for a piece) -> up (something was removed, or a piece that
 // was tried after a while found room);
-// up | full -> down (a write, a sync or the disk itself failed), which is final: a disk that works
-// again is opened anew. `missing` is a disk of the map that could not be opened.
+// up | full -> down (a write, a sync or the disk itself failed), which is final for what was opened: a
+// disk that works again is opened anew and attached in its place. `missing` is a disk of the map that
+// could not be opened.
+//
+// Invariant: what a call to a disk came to says nothing of one that was attached since.
 
 /** What a disk is good for: `full` still reads. */
 export type DiskStatus = 'up' | 'full' | 'down' | 'missing';
@@ -32,8 +35,6 @@ const CALLERS_FAULTS: readonly string[] = ['BAD_ARGUMENT', 'INVARIANT'];
 /** The disks of a store and their states. */
 export class DiskSet {
   readonly #slots = new Map<DiskId, DiskSlot>();
-  /** Disks that took pieces since a sync of them last began. */
-  readonly #unsynced = new Set<DiskId>();
   readonly #log: Log;
   readonly #now: () => number;
 
@@ -45,32 +46,36 @@ export class DiskSet {
   ) {
     this.#log = log;
     this.#now = now;
-    for (const [diskId, disk] of disks) {
-      const missing = disk === undefined;
-      const reason = missing ? 'it was not found' : '';
-      const status = missing ? 'missing' : 'up';
-      this.#slots.set(diskId, { diskId, disk, status, reason, tryAtMs: 0, triedFull: 0 });
-    }
+    for (const [diskId, disk] of disks) this.#slots.set(diskId, newSlot(diskId, disk));
   }
 
   all(): DiskSlot[] {
     return [...this.#slots.values()];
   }
 
+  /** Takes a disk in, in the place of one that is out of service: that one, to be closed. */
   attach(diskId: DiskId, disk: PieceDisk): PieceDisk | undefined {
+    if (this.readable(diskId) !== undefined) {
+      throw new DfsError('BUSY', `Cannot attach disk ${diskId}: it is in service`);
+    }
     const before = this.#slots.get(diskId)?.disk;
-    const fresh: DiskSlot = { diskId, disk, status: 'up', reason: '', tryAtMs: 0, triedFull: 0 };
-    this.#slots.set(diskId, fresh);
+    this.#slots.set(diskId, newSlot(diskId, disk));
+    this.#log('info', 'disk.attached', { diskId });
     return before;
   }
 
+  /** Forgets a disk: it, to be closed. */
   detach(diskId: DiskId): PieceDisk | undefined {
     const disk = this.#slots.get(diskId)?.disk;
-    this.#slots.delete(diskId);
+    if (this.#slots.delete(diskId)) this.#log('info', 'disk.detached', { diskId });
     return disk;
   }
 
+  /** Keeps the place of a disk that is out of service, but lets it go: it, to be closed. */
   release(diskId: DiskId): PieceDisk | undefined {
+    if (this.readable(diskId) !== undefined) {
+      throw new DfsError('BUSY', `Cannot release disk ${diskId}: it is in service`);
+    }
     const slot = this.#slots.get(diskId);
     if (slot !== undefined) this.#slots.set(diskId, { ...slot, disk: undefined });
     return slot?.disk;
@@ -98,50 +103,44 @@ export class DiskSet {
     return slot?.status === 'up' || slot?.status === 'full' ? slot.disk : undefined;
   }
 
-  /** A disk took pieces: until it is synced, they can be lost with it. */
-  wrote(diskId: DiskId): void {
-    this.#unsynced.add(diskId);
-    this.spaceFreed(diskId);
-  }
-
-  /** The disks that took pieces since the last call, also those that are down since. */
-  takeUnsynced(): Set<DiskId> {
-    const taken = new Set(this.#unsynced);
-    this.#unsynced.clear();
-    return taken;
-  }
-
-  isUnsynced(diskId: DiskId): boolean {
-    return this.#unsynced.has(diskId);
-  }
-
   /** Draws the conclusion from a failed write: full or down; throws what is the caller's fault. */
-  writeFailed(diskId: DiskId, error: unknown): void {
+  writeFailed(disk: PieceDisk, error: unknown): void {
     if (!(error instanceof DfsError) || CALLERS_FAULTS.includes(error.code)) throw error;
-    this.#leaveUp(diskId, error.code === 'NO_SPACE' ? 'full' : 'down', error);
+    this.#leaveUp(disk, error.code === 'NO_SPACE' ? 'full' : 'down', error);
   }
 
   /** Takes a disk out of service, whatever the failure; throws what is the caller's fault. */
-  failed(diskId: DiskId, error: unknown): void {
+  failed(disk: PieceDisk, error: unknown): void {
     if (!(error instanceof DfsError) || CALLERS_FAULTS.includes(error.code)) throw error;
-    this.#leaveUp(diskId, 'down', error);
+    this.#leaveUp(disk, 'down', error);
   }
 
   /** Draws the conclusion from a failed read: a disk that is gone is down, a bad sector is not. */
-  readFailed(diskId: DiskId, error: unknown): void {
+  readFailed(disk: PieceDisk, error: unknown): void {
     if (!(error instanceof DfsError) || CALLERS_FAULTS.includes(error.code)) throw error;
     const gone = ['UNAVAILABLE', 'CLOSED', 'TIMEOUT'].includes(error.code);
-    if (gone) this.#leaveUp(diskId, 'down', error);
+    if (gone) this.#leaveUp(disk, 'down', error);
   }
 
   /** A full disk has space again. */
-  spaceFreed(diskId: DiskId): void {
-    const slot = this.#slots.get(diskId);
+  spaceFreed(disk: PieceDisk): void {
+    const slot = this.#slotOf(disk);
     if (slot?.status !== 'full') return;
     slot.status = 'up';
     slot.reason = '';
     slot.triedFull = 0;
-    this.#log('info', 'disk.space', { diskId });
+    this.#log('info', 'disk.space', { diskId: slot.diskId });
+  }
+
+  /** Why a disk is not up, else ''. */
+  reason(diskId: DiskId): string {
+    return this.#slots.get(diskId)?.reason ?? '';
+  }
+
+  /** Why a disk is not up, for error messages. */
+  trouble(diskId: DiskId): string {
+    const { status, reason } = this.#slots.get(diskId) ?? { status: 'missing', reason: 'unknown' };
+    return `it is ${status} (${reason})`;
   }
 
   /** Every disk that is not up and why, for error messages; '' if all are. */
@@ -152,8 +151,12 @@ export class DiskSet {
       .join(', ');
   }
 
-  #leaveUp(diskId: DiskId, status: 'full' | 'down', error: unknown): void {
-    const slot = this.#slots.get(diskId);
+  #slotOf(disk: PieceDisk): DiskSlot | undefined {
+    return this.all().find((slot) => slot.disk === disk);
+  }
+
+  #leaveUp(disk: PieceDisk, status: 'full' | 'down', error: unknown): void {
+    const slot = this.#slotOf(disk);
     if (slot === undefined || slot.status === 'down') return;
     if (status === 'full') {
       slot.tryAtMs = this.#now() + Math.min(TRY_MS_MAX, TRY_MS_MIN * 2 ** slot.triedFull);
@@ -162,6 +165,13 @@ export class DiskSet {
     if (slot.status === status) return;
     slot.status = status;
     slot.reason = messageOf(error);
-    this.#log('error', `disk.${status}`, { diskId, reason: slot.reason });
+    this.#log('error', `disk.${status}`, { diskId: slot.diskId, reason: slot.reason });
   }
+}
+
+function newSlot(diskId: DiskId, disk: PieceDisk | undefined): DiskSlot {
+  const isMissing = disk === undefined;
+  const reason = isMissing ? 'it was not found' : '';
+  const status = isMissing ? 'missing' : 'up';
+  return { diskId, disk, status, reason, tryAtMs: 0, triedFull: 0 };
 }

@@ -40,9 +40,18 @@ export interface ReadCounters {
   degradedReads: number;
 }
 
-/** A store that counts. */
+/** A piece that a read found bad, or on no disk that can be asked. */
+export interface TroubledPiece {
+  readonly chunk: ChunkToRead;
+  readonly pieceIndex: number;
+  /** Where it is bad; undefined when it is missing. */
+  readonly diskId: DiskId | undefined;
+}
+
+/** A store that counts, and tells of troubled pieces. */
 export interface ReadParts extends StoreParts {
   readonly counters: ReadCounters;
+  readonly heardOf: (piece: TroubledPiece) => void;
 }
 
 /**
@@ -105,6 +114,7 @@ export async function readPiece(
       bucket = found.bucket;
       if (found.bad && !tryBad) {
         worst = { diskId, bucket, health: 'bad', trouble: 'it is known to be bad' };
+        store.heardOf({ chunk, pieceIndex, diskId });
         continue;
       }
       const piece = await disk.read(key);
@@ -114,25 +124,32 @@ export async function readPiece(
       }
       return { payload: piece.payload, diskId, bucket, health: 'ok', trouble: '' };
     } catch (error) {
-      store.disks.readFailed(diskId, error);
-      const down = store.disks.readable(diskId) === undefined;
+      store.disks.readFailed(disk, error);
+      const down = store.disks.readable(diskId) !== disk;
       worst = { diskId, bucket, health: down ? 'disk down' : 'bad', trouble: messageOf(error) };
-      if (!down) await noteBad(store, key, diskId);
+      if (!down) await noteBad(store, { chunk, pieceIndex, diskId });
     }
   }
   if (worst !== undefined) return worst;
   const [home] = candidates(store, chunk, pieceIndex);
+  store.heardOf({ chunk, pieceIndex, diskId: undefined });
   const trouble = 'no disk has it';
   return { diskId: home?.diskId, bucket: home?.bucket, health: 'missing', trouble };
 }
 
 /** Remembers a piece that did not verify, so that it is repaired and not tried first again. */
-export async function noteBad(store: ReadParts, key: PieceKey, diskId: DiskId): Promise<void> {
+export async function noteBad(
+  store: ReadParts,
+  piece: TroubledPiece & { readonly diskId: DiskId },
+): Promise<void> {
+  const { chunk, pieceIndex, diskId } = piece;
   store.counters.badPieces++;
+  store.heardOf(piece);
+  const disk = store.disks.readable(diskId);
   try {
-    await store.disks.readable(diskId)?.markBad(key);
+    await disk?.markBad({ chunkId: chunk.id, scheme: chunk.scheme, pieceIndex });
   } catch (error) {
-    store.disks.readFailed(diskId, error);
+    if (disk !== undefined) store.disks.readFailed(disk, error);
   }
 }
 

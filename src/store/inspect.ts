@@ -45,14 +45,16 @@ async function locatePiece(
   const key = { chunkId: chunk.id, scheme: chunk.scheme };
   let bad: PieceReport | undefined;
   for (const { diskId } of places) {
+    const disk = disks.readable(diskId);
+    if (disk === undefined) continue;
     try {
-      const found = await disks.readable(diskId)?.find({ ...key, pieceIndex: index });
+      const found = await disk.find({ ...key, pieceIndex: index });
       if (found === undefined) continue;
       const { bucket } = found;
       if (!found.bad) return { index, diskId, bucket, health: 'ok' };
       bad ??= { index, diskId, bucket, health: 'bad' };
     } catch (error) {
-      disks.readFailed(diskId, error);
+      disks.readFailed(disk, error);
     }
   }
   if (bad !== undefined) return bad;
@@ -80,7 +82,7 @@ export async function verifyChunk(store: ReadParts, chunk: ChunkToRead): Promise
     if (payload === undefined || diskId === undefined) continue;
     if (expected[index]?.equals(payload) === true) continue;
     outcomes[index] = { ...outcome, health: 'bad' };
-    await noteBad(store, { chunkId: id, scheme, pieceIndex: index }, diskId);
+    await noteBad(store, { chunk, pieceIndex: index, diskId });
   }
   return report(outcomes, true);
 }

@@ -7,7 +7,7 @@ export type { DiskHealth } from './chunk-store.ts';
 export { ChunkStore, type ChunkStoreOptions } from './chunk-store.ts';
 export { withDeadline } from './deadline-disk.ts';
 export type { DiskStatus } from './disk-set.ts';
-export type { ChunkToRead, PieceHealth, ReadCounters } from './gather.ts';
+export type { ChunkToRead, PieceHealth, ReadCounters, TroubledPiece } from './gather.ts';
 export type { ChunkReport, PieceReport } from './inspect.ts';
 export type {
   DiskSpace,
@@ -18,6 +18,8 @@ export type {
   PieceToStore,
   PieceUsage,
 } from './piece-disk.ts';
+export { PutSession } from './put-session.ts';
+export type { IsNeeded, PieceToRemove } from './removals.ts';
 export type { ChunkToStore } from './scatter.ts';
 export { type HasSlots, type SlotDisk, type SlotProposal, slotsWithDeadline } from './slot-disk.ts';
 export type { SlotMoves } from './slot-rebalance.ts';

@@ -3,7 +3,7 @@ import type { ChunkId, DiskId } from '../base/ids.ts';
 import { encodePieces, formatScheme, hashChunk, pieceCount, type Scheme } from '../chunk/mod.ts';
 import type { Placer } from '../diskmap/mod.ts';
 import type { DiskSet } from './disk-set.ts';
-import type { PieceToStore } from './piece-disk.ts';
+import type { PieceDisk, PieceToStore } from './piece-disk.ts';
 
 /** A chunk to be stored. */
 export interface ChunkToStore {
@@ -20,6 +20,9 @@ export interface StoreParts {
   readonly disks: DiskSet;
 }
 
+/** Hears of every disk that has taken pieces, or had them. */
+export type NoteTaken = (diskId: DiskId, disk: PieceDisk) => void;
+
 interface EncodedChunk extends ChunkToStore {
   readonly pieces: readonly Buffer[];
 }
@@ -29,7 +32,11 @@ interface EncodedChunk extends ChunkToStore {
  * should have taken goes where the map then says; UNAVAILABLE when too few disks are left, NO_SPACE
  * when there would be enough if they were not full.
  */
-export async function scatter(store: StoreParts, chunks: readonly ChunkToStore[]): Promise<void> {
+export async function scatter(
+  store: StoreParts,
+  chunks: readonly ChunkToStore[],
+  note: NoteTaken,
+): Promise<void> {
   for (const chunk of chunks) placeAll(store, chunk);
   let pending: readonly EncodedChunk[] = await Promise.all(chunks.map(encode));
   // Each round that fails takes a disk out, so as many rounds as there are disks are enough.
@@ -37,7 +44,7 @@ export async function scatter(store: StoreParts, chunks: readonly ChunkToStore[]
   for (let round = 0; pending.length > 0; round++) {
     const [first] = pending;
     if (round === roundsMax && first !== undefined) throw tooFewDisks(store, first, 0);
-    pending = await scatterOnce(store, pending);
+    pending = await scatterOnce(store, pending, note);
   }
 }
 
@@ -53,6 +60,7 @@ async function encode(chunk: ChunkToStore): Promise<EncodedChunk> {
 async function scatterOnce(
   store: StoreParts,
   chunks: readonly EncodedChunk[],
+  note: NoteTaken,
 ): Promise<EncodedChunk[]> {
   const batches = new Map<DiskId, { pieces: PieceToStore[]; chunks: EncodedChunk[] }>();
   for (const chunk of chunks) {
@@ -72,24 +80,50 @@ async function scatterOnce(
   }
   const again = new Set<EncodedChunk>();
   const appends = [...batches].map(async ([diskId, batch]) => {
-    try {
-      const disk = store.disks.writable(diskId);
-      // It may have failed since the placement, in another call.
-      if (disk === undefined) {
-        for (const chunk of batch.chunks) again.add(chunk);
-        return;
-      }
-      await disk.append(batch.pieces);
-      store.disks.wrote(diskId);
-    } catch (error) {
-      store.disks.writeFailed(diskId, error);
-      for (const chunk of batch.chunks) again.add(chunk);
-    }
+    const disk = store.disks.writable(diskId);
+    // It may have failed since the placement, in another call.
+    const taken = disk !== undefined && (await appended(store, disk, batch.pieces));
+    if (taken) note(diskId, disk);
+    else for (const chunk of batch.chunks) again.add(chunk);
   });
   const results = await Promise.allSettled(appends);
   const failed = results.find((result) => result.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
   return [...again];
+}
+
+/** Whether the disk took the pieces; draws the conclusion when it did not. */
+async function appended(
+  { disks }: Pick<StoreParts, 'disks'>,
+  disk: PieceDisk,
+  pieces: readonly PieceToStore[],
+): Promise<boolean> {
+  try {
+    await disk.append(pieces);
+    disks.spaceFreed(disk);
+    return true;
+  } catch (error) {
+    disks.writeFailed(disk, error);
+    return false;
+  }
+}
+
+/** Writes pieces to one disk; UNAVAILABLE or NO_SPACE when it does not take them. */
+export async function putPieces(order: {
+  store: Pick<StoreParts, 'disks'>;
+  diskId: DiskId;
+  pieces: readonly PieceToStore[];
+  note: NoteTaken;
+}): Promise<void> {
+  const { store, diskId, pieces, note } = order;
+  const { disks } = store;
+  const disk = disks.writable(diskId);
+  if (disk !== undefined && (await appended(store, disk, pieces))) {
+    note(diskId, disk);
+    return;
+  }
+  const code = disks.isFull(diskId) ? 'NO_SPACE' : 'UNAVAILABLE';
+  throw new DfsError(code, `Cannot put pieces on disk ${diskId}: ${disks.trouble(diskId)}`);
 }
 
 function placeAll(

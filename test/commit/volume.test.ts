@@ -12,10 +12,12 @@ import {
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { DfsError } from '../../src/base/errors.ts';
+import type { DiskId } from '../../src/base/ids.ts';
 import type { BucketDisk } from '../../src/bucket/mod.ts';
 import { hashChunk, parseScheme } from '../../src/chunk/mod.ts';
 import { diskPaths } from '../../src/commit/mod.ts';
 import { homePaths } from '../../src/node/home.ts';
+import { PutSession } from '../../src/store/mod.ts';
 import { VolumeRig } from './fixture.ts';
 
 async function rigOf(options: { disks?: number; scheme?: string } = {}): Promise<VolumeRig> {
@@ -165,8 +167,7 @@ describe('an epoch that was not published', () => {
     await rig.committer.commit();
     await rig.file('b', TWO);
     // Record and pieces are on all disks, but one of them says that they may not be.
-    const { chunks } = rig.volume;
-    const sync = vi.spyOn(chunks, 'sync').mockResolvedValueOnce(new Set());
+    const sync = vi.spyOn(PutSession.prototype, 'sync').mockResolvedValueOnce([1 as DiskId]);
     await expect(rig.committer.commit()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     sync.mockRestore();
     await rig.file('c', ONE);

@@ -4,9 +4,9 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { DfsError } from '../../src/base/errors.ts';
 import type { DiskId } from '../../src/base/ids.ts';
-import { parseScheme, pieceCount } from '../../src/chunk/mod.ts';
+import { parseScheme, pieceCount, pieceKeysOf } from '../../src/chunk/mod.ts';
 import { withDeadline } from '../../src/store/mod.ts';
-import { chunkOf, diskFolders, openDisks, storeOf } from './fixture.ts';
+import { chunkOf, diskFolders, openDisks, placerOf, storeOf } from './fixture.ts';
 import { MemoryDisk } from './memory-disk.ts';
 
 const memoryDisks = (count: number): MemoryDisk[] =>
@@ -20,8 +20,9 @@ for (const name of ['replica:2', 'ec:2+1']) {
     const folders = await diskFolders(3);
     const chunks = [1, 2, 3, 4, 5, 6, 7, 8].map((seed) => chunkOf(seed, 1 + seed * 9000, scheme));
     const writer = storeOf(await openDisks(folders));
-    await writer.putMany(chunks);
-    expect(await writer.sync()).toEqual(new Set([1, 2, 3]));
+    const session = writer.session();
+    await session.putMany(chunks);
+    expect(await session.sync()).toEqual([]);
     await writer.close();
     for (let lost = 0; lost < 3; lost++) {
       const disks = await openDisks(folders);
@@ -43,8 +44,9 @@ for (const name of ['replica:2', 'ec:2+1']) {
     const disks = await openDisks(folders);
     const store = storeOf(disks);
     const chunk = chunkOf(1, 50_000, scheme);
-    await store.put(chunk);
-    await store.sync();
+    const session = store.session();
+    await session.put(chunk);
+    expect(await session.sync()).toEqual([]);
     const [first] = await store.locate(chunk);
     const folder = join(folders[(first?.diskId ?? 1) - 1] ?? '', 'buckets');
     const [file] = await readdir(folder);
@@ -66,7 +68,7 @@ for (const name of ['replica:2', 'ec:2+1']) {
       new Set(['ok']),
       pieceCount(scheme) - 1,
     ]);
-    await store.put(chunk);
+    await store.session().put(chunk);
     expect((await store.verify(chunk)).pieces.map(({ health }) => health)).not.toContain('bad');
     expect((await store.health()).map(({ badPieces }) => badPieces)).toEqual([0, 0, 0]);
   });
@@ -82,7 +84,7 @@ test('put() says how many disks are needed and which are down', async () => {
       /ec:2\+1 takes 3 disks, 2 can be used; disk 3 is missing/,
     ) as string,
   };
-  await expect(store.put(chunk)).rejects.toMatchObject(refused);
+  await expect(store.session().put(chunk)).rejects.toMatchObject(refused);
   expect([first?.appendCount, second?.appendCount]).toEqual([0, 0]);
 });
 
@@ -91,12 +93,13 @@ test('a disk that fails a write is down and its pieces go to the others', async 
   const store = storeOf(disks);
   const chunks = Array.from({ length: 40 }, (_, at) => chunkOf(at, 3000, parseScheme('replica:2')));
   disks[1]?.failing.set('append', ioError);
-  await store.putMany(chunks);
+  const session = store.session();
+  await session.putMany(chunks);
   const health = await store.health();
   expect(health.map(({ status }) => status)).toEqual(['up', 'down', 'up', 'up']);
   expect(health[1]?.reason).toBe('Cannot write: EIO');
   expect(disks[1]?.appendCount).toBe(0);
-  expect(await store.sync()).toEqual(new Set([1, 3, 4]));
+  expect(await session.sync()).toEqual([]);
   for (const chunk of chunks) {
     const pieces = await store.locate(chunk);
     expect(pieces.map((piece) => piece.health)).toEqual(['ok', 'ok']);
@@ -110,15 +113,16 @@ test('a full disk takes no more pieces, still reads, and is up again after a rem
   const store = storeOf(disks);
   const scheme = parseScheme('replica:2');
   const before = Array.from({ length: 10 }, (_, at) => chunkOf(at, 3000, scheme));
-  await store.putMany(before);
+  await store.session().putMany(before);
   disks[0]?.failing.set('append', new DfsError('NO_SPACE', 'Cannot write: ENOSPC'));
   const after = Array.from({ length: 10 }, (_, at) => chunkOf(100 + at, 3000, scheme));
-  await store.putMany(after);
+  await store.session().putMany(after);
   expect((await store.health()).map(({ status }) => status)).toEqual(['full', 'up', 'up']);
   disks[0]?.failing.clear();
   for (const chunk of [...before, ...after]) await store.get(chunk);
   expect(store.counters.degradedReads).toBe(0);
-  for (const chunk of before) expect(await store.remove(chunk)).toBe(2);
+  const pieces = before.flatMap(({ id }) => pieceKeysOf(id, scheme));
+  expect(await store.removeUnneeded(pieces, () => false)).toBe(2 * before.length);
   expect((await store.health()).map(({ status }) => status)).toEqual(['up', 'up', 'up']);
   await expect(store.get(before[0] ?? chunkOf(0, 1, scheme))).rejects.toMatchObject({
     code: 'UNAVAILABLE',
@@ -136,7 +140,7 @@ test('a full disk is tried again, later each time, and is up when it has taken a
   /** Stores some more, of which every disk would get a part: how the first disk is. */
   const putSome = async (): Promise<string | undefined> => {
     const chunks = Array.from({ length: 10 }, () => chunkOf(next++, 3000, scheme));
-    await store.putMany(chunks);
+    await store.session().putMany(chunks);
     return (await store.health())[0]?.status;
   };
   first?.failing.set('append', full);
@@ -160,12 +164,14 @@ test('chunks that disks have no room for are NO_SPACE, if there were enough disk
   for (const disk of disks.slice(0, 2)) {
     disk.failing.set('append', new DfsError('NO_SPACE', 'Cannot write: ENOSPC'));
   }
-  await expect(store.put(chunkOf(1, 3000, scheme))).rejects.toMatchObject({ code: 'NO_SPACE' });
+  await expect(store.session().put(chunkOf(1, 3000, scheme))).rejects.toMatchObject({
+    code: 'NO_SPACE',
+  });
   for (const disk of disks.slice(1)) {
-    disk.failing.set('sync', new DfsError('UNAVAILABLE', 'Cannot sync: EIO'));
+    disk.failing.set('find', new DfsError('UNAVAILABLE', 'Cannot use the disk: EIO'));
   }
-  await store.sync();
-  const refused = store.put(chunkOf(3, 3000, scheme));
+  await store.health();
+  const refused = store.session().put(chunkOf(3, 3000, scheme));
   await expect(refused).rejects.toMatchObject({ code: 'UNAVAILABLE' });
 });
 
@@ -173,51 +179,18 @@ test('a disk whose sync fails is down, and putting again finds other disks', asy
   const disks = memoryDisks(3);
   const store = storeOf(disks);
   const chunks = Array.from({ length: 20 }, (_, at) => chunkOf(at, 3000, parseScheme('replica:2')));
-  await store.putMany(chunks);
+  const session = store.session();
+  await session.putMany(chunks);
   disks[2]?.failing.set('sync', ioError);
-  expect(await store.sync()).toEqual(new Set([1, 2]));
-  await store.putMany(chunks);
-  expect(await store.sync()).toEqual(new Set([1, 2]));
+  expect(await session.sync()).toEqual([3]);
+  const again = store.session();
+  await again.putMany(chunks);
+  expect(await again.sync()).toEqual([]);
   for (const chunk of chunks) {
     const pieces = await store.locate(chunk);
     expect(pieces.map(({ health }) => health)).toEqual(['ok', 'ok']);
     expect(pieces.map(({ diskId }) => diskId)).not.toContain(3);
   }
-});
-
-test('inService tells of a disk that went down with pieces that were never synced', async () => {
-  const disks = memoryDisks(3);
-  const store = storeOf(disks);
-  const chunks = Array.from({ length: 20 }, (_, at) => chunkOf(at, 3000, parseScheme('replica:2')));
-  await store.putMany(chunks);
-  disks[0]?.failing.set('append', ioError);
-  await store.putMany(chunks);
-  expect(store.inService).toEqual([1, 2, 3]);
-  expect(await store.sync()).toEqual(new Set([2, 3]));
-  await store.putMany(chunks);
-  expect(store.inService).toEqual([2, 3]);
-  expect(await store.sync()).toEqual(new Set([2, 3]));
-});
-
-test('get() names the pieces that keep it from reading', async () => {
-  const disks = memoryDisks(3);
-  const store = storeOf(disks);
-  const chunk = chunkOf(1, 5000, parseScheme('ec:2+1'));
-  await expect(store.get(chunk)).rejects.toMatchObject({
-    code: 'UNAVAILABLE',
-    message: expect.stringContaining('0 of the 2 pieces that ec:2+1 needs could be read') as string,
-  });
-  await store.put(chunk);
-  for (const { index, diskId } of (await store.locate(chunk)).slice(0, 2)) {
-    disks[(diskId ?? 1) - 1]?.flip({ chunkId: chunk.id, scheme: chunk.scheme, pieceIndex: index });
-  }
-  for (let attempt = 0; attempt < 2; attempt++) {
-    await expect(store.get(chunk)).rejects.toMatchObject({
-      code: 'CORRUPT',
-      message: expect.stringMatching(/1 of the 2 pieces.*piece 0: .*piece 1: /) as string,
-    });
-  }
-  expect((await store.verify(chunk)).readable).toBe(false);
 });
 
 test('a disk that does not answer in time is down', async () => {
@@ -227,7 +200,7 @@ test('a disk that does not answer in time is down', async () => {
   silent.find = () => new Promise(() => undefined);
   const store = storeOf([disks[0], withDeadline(silent, 'disk 2', 20), disks[2]]);
   const chunks = Array.from({ length: 10 }, (_, at) => chunkOf(at, 3000, parseScheme('replica:2')));
-  await store.putMany(chunks);
+  await store.session().putMany(chunks);
   const health = await store.health();
   expect(health[1]).toMatchObject({
     status: 'down',
@@ -253,7 +226,7 @@ test('get() returns right bytes or an error, whatever happens to pieces and disk
       const disks = memoryDisks(5);
       const store = storeOf(disks);
       const chunk = chunkOf(bytes, bytes, chosen);
-      await store.put(chunk);
+      await store.session().put(chunk);
       const harmed = new Set<DiskId>();
       for (const { kind, disk, piece } of events) {
         const [target, diskId] = [disks[disk], (disk + 1) as DiskId];
@@ -280,12 +253,119 @@ test('a store whose disk folder is deleted under it goes on with the others', as
   const store = storeOf(await openDisks(folders));
   const scheme = parseScheme('replica:2');
   const chunks = Array.from({ length: 12 }, (_, at) => chunkOf(at, 3000, scheme));
-  await store.putMany(chunks);
-  await store.sync();
+  const session = store.session();
+  await session.putMany(chunks);
+  expect(await session.sync()).toEqual([]);
   await store.close();
   const again = storeOf(await openDisks(folders));
   await rm(folders[1] ?? '', { recursive: true });
   for (const chunk of chunks) {
     expect((await again.get(chunk)).equals(chunk.content)).toBe(true);
   }
+});
+
+test('useMap() places by the new map, and waits for puts that the old one placed', async () => {
+  const disks = memoryDisks(4);
+  const store = storeOf(disks, 2);
+  const scheme = parseScheme('replica:2');
+  const chunks = Array.from({ length: 20 }, (_, at) => chunkOf(at, 3000, scheme));
+  const old = chunks.slice(0, 10);
+  await store.session().putMany(old);
+  let isPut = false;
+  const put = store
+    .session()
+    .putMany(chunks.slice(10, 12))
+    .then(() => {
+      isPut = true;
+    });
+  await store.useMap(placerOf(4));
+  expect(isPut).toBe(true);
+  await put;
+  await store.session().putMany(chunks.slice(12));
+  const placesOf = async (some: typeof chunks): Promise<Set<number | undefined>> => {
+    const reports = await Promise.all(some.map((chunk) => store.locate(chunk)));
+    return new Set(reports.flat().map(({ diskId }) => diskId));
+  };
+  expect(await placesOf(old)).toEqual(new Set([1, 2]));
+  expect(await placesOf(chunks.slice(12))).toEqual(new Set([1, 2, 3, 4]));
+  for (const chunk of chunks) {
+    expect((await store.get(chunk)).equals(chunk.content)).toBe(true);
+  }
+});
+
+test('a disk that is down is released, opened again and attached, and takes pieces', async () => {
+  const folders = await diskFolders(2);
+  const disks = await openDisks(folders);
+  const store = storeOf(disks);
+  const scheme = parseScheme('replica:2');
+  const chunk = chunkOf(1, 3000, scheme);
+  const session = store.session();
+  await session.put(chunk);
+  expect(await session.sync()).toEqual([]);
+  const second = 2 as DiskId;
+  await expect(store.release(second)).rejects.toMatchObject({ code: 'BUSY' });
+  const gone = new DfsError('UNAVAILABLE', 'Cannot use the disk: it is gone');
+  await expect(store.ask(second, () => Promise.reject(gone))).rejects.toBe(gone);
+  expect((await store.health())[1]).toMatchObject({ status: 'down', reason: gone.message });
+  expect(await store.ask(second, (disk) => disk.usage())).toBe(undefined);
+  await store.release(second);
+  expect((await store.health())[1]).toMatchObject({ status: 'down', reason: gone.message });
+  const [, again] = await openDisks([`${folders[0]}-other`, folders[1] ?? '']);
+  if (again === undefined) throw new Error('two disks');
+  await store.attach(second, again);
+  await expect(store.attach(second, again)).rejects.toMatchObject({ code: 'BUSY' });
+  expect((await store.health())[1]).toMatchObject({ status: 'up', reason: '' });
+  expect((await store.verify(chunk)).pieces.map(({ health }) => health)).toEqual(['ok', 'ok']);
+  await store.session().put(chunkOf(2, 3000, scheme));
+  await store.detach(second);
+  expect((await store.health()).map(({ diskId }) => diskId)).toEqual([1]);
+  await expect(again.usage()).rejects.toMatchObject({ code: 'CLOSED' });
+});
+
+test('a call to a disk that was replaced meanwhile says nothing of the new one', async () => {
+  const [first, second] = memoryDisks(2);
+  if (!first || !second) throw new Error('two disks');
+  const store = storeOf([first]);
+  const id = 1 as DiskId;
+  let fail = (_error: DfsError): void => undefined;
+  const late = store.ask(
+    id,
+    () =>
+      new Promise<void>((_resolve, reject) => {
+        fail = reject;
+      }),
+  );
+  const gone = new DfsError('TIMEOUT', 'Cannot read: no answer');
+  await expect(store.ask(id, () => Promise.reject(gone))).rejects.toBe(gone);
+  await store.attach(id, second);
+  fail(gone);
+  await expect(late).rejects.toBe(gone);
+  expect((await store.health()).map(({ status }) => status)).toEqual(['up']);
+});
+
+test('whoever listens hears of pieces that a read finds bad or missing', async () => {
+  const disks = memoryDisks(3);
+  const store = storeOf(disks);
+  const scheme = parseScheme('ec:2+1');
+  const chunk = chunkOf(1, 5000, scheme);
+  await store.session().put(chunk);
+  const heard: string[] = [];
+  store.onTroubled(({ chunk: { id }, pieceIndex, diskId }) => {
+    heard.push(`${id.equals(chunk.id)} ${pieceIndex} ${diskId}`);
+  });
+  await store.get(chunk);
+  expect(heard).toEqual([]);
+  const places = await store.locate(chunk);
+  const [bad, missing] = places.map(({ diskId }) => diskId);
+  const [first, second] = pieceKeysOf(chunk.id, scheme);
+  if (!first || !second || !bad || !missing) throw new Error('three pieces');
+  disks[bad - 1]?.flip(first);
+  await store.get(chunk);
+  expect(heard).toEqual([`true 0 ${bad}`]);
+  // Known to be bad it is passed over, and told of again.
+  await store.get(chunk);
+  expect(heard).toEqual([`true 0 ${bad}`, `true 0 ${bad}`]);
+  await disks[missing - 1]?.remove([second]);
+  await expect(store.get(chunk)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  expect(heard).toContain('true 1 undefined');
 });

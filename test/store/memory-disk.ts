@@ -15,8 +15,13 @@ interface Kept extends PieceToStore {
   hash: Buffer;
 }
 
+/** What of a disk in memory outlives it: the pieces that were synced. */
+export type Platter = Map<string, Kept>;
+
 /** A disk in memory that fails where a test wants it to. */
 export class MemoryDisk implements PieceDisk {
+  /** Of so many pieces it is full. */
+  piecesMax: number = Number.POSITIVE_INFINITY;
   /** Thrown by the calls named here. */
   readonly failing = new Map<'append' | 'sync' | 'read' | 'find', DfsError>();
   appendCount = 0;
@@ -24,8 +29,14 @@ export class MemoryDisk implements PieceDisk {
   spaceNow: DiskSpace = { totalBytes: 2 ** 40, freeBytes: 2 ** 40 };
   #broken = false;
   #closed = false;
-  readonly #pieces = new Map<string, Kept>();
+  readonly #platter: Platter;
+  readonly #pieces: Map<string, Kept>;
   readonly #bad = new Set<string>();
+
+  constructor(platter: Platter = new Map()) {
+    this.#platter = platter;
+    this.#pieces = new Map(platter);
+  }
 
   append(pieces: readonly PieceToStore[]): Promise<void> {
     return this.#run('append', () => {
@@ -33,6 +44,8 @@ export class MemoryDisk implements PieceDisk {
       for (const piece of pieces) {
         const payload = Buffer.from(piece.payload);
         const kept = { ...piece, payload, hash: hashChunk(payload) };
+        const isFull = this.#pieces.size >= this.piecesMax && !this.#pieces.has(keyOf(piece));
+        if (isFull) throw new DfsError('NO_SPACE', 'Cannot append: the disk is full');
         this.#pieces.set(keyOf(piece), kept);
         this.#bad.delete(keyOf(piece));
       }
@@ -42,6 +55,7 @@ export class MemoryDisk implements PieceDisk {
   sync(): Promise<void> {
     const done = this.#run('sync', () => {
       this.syncCount++;
+      for (const [key, kept] of this.#pieces) this.#platter.set(key, kept);
     });
     done.catch(() => {
       this.#broken = true;
@@ -122,6 +136,7 @@ export class MemoryDisk implements PieceDisk {
   remove(keys: readonly PieceKey[]): Promise<number> {
     return this.#run('append', () => {
       for (const key of keys) this.#bad.delete(keyOf(key));
+      for (const key of keys) this.#platter.delete(keyOf(key));
       return keys.filter((key) => this.#pieces.delete(keyOf(key))).length;
     });
   }

@@ -25,8 +25,8 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'publish-before-sync',
     what: 'the record of an epoch is written while its pieces are not synced',
     file: 'commit/volume.js',
-    from: 'const lost = chunks.sync().then((synced) => inService.filter((id) => !synced.has(id)));',
-    to: 'const lost = Promise.resolve([]); setTimeout(() => chunks.sync().catch(() => 0), 50);',
+    from: 'await this.#publish(cut, body, this.#puts.sync());',
+    to: 'await this.#publish(cut, body, Promise.resolve([]));',
     finder: 'cuts',
   },
   {

@@ -16,6 +16,7 @@ import {
   writeSnapshot,
 } from '../../src/meta/mod.ts';
 import { homePaths, initVolume, recoverVolume, requireConfig } from '../../src/node/mod.ts';
+import type { PutSession } from '../../src/store/mod.ts';
 import { type MadeFiles, madeEpochs, madeFiles, nameOf } from './made-files.ts';
 
 /** What a step works with: `folder` is the tool's own. */
@@ -50,6 +51,11 @@ export const STEPS: Record<
 
 const homeOf = (folder: string, name: string): string => join(folder, `home-${name}`);
 
+async function synced(session: PutSession): Promise<void> {
+  const lost = await session.sync();
+  if (lost.length > 0) throw new Error(`Cannot make pieces: disk ${lost.join(', ')} failed`);
+}
+
 /** A new volume, and the pieces of all files on its disks. */
 async function makePieces(options: StepOptions): Promise<object> {
   const { folder, files, scheme: text } = options;
@@ -58,14 +64,15 @@ async function makePieces(options: StepOptions): Promise<object> {
   const { config } = await initVolume({ home, disks: diskFolders(folder), scheme: text, ...sizes });
   const volume = await openCommitted(home);
   const scheme = parseScheme(config.scheme);
+  const session = volume.chunks.session();
   try {
     for (let from = 0, puts = 1; from < files; from += CHUNKS_A_PUT, puts++) {
       const batch = [...madeFiles(options, from, Math.min(from + CHUNKS_A_PUT, files))];
       const chunks = batch.map(({ chunk: id, content }) => ({ id, content, scheme }));
-      await volume.chunks.putMany(chunks);
-      if (puts % SYNC_EVERY_PUTS === 0) await volume.chunks.sync();
+      await session.putMany(chunks);
+      if (puts % SYNC_EVERY_PUTS === 0) await synced(session);
     }
-    await volume.chunks.sync();
+    await synced(session);
   } finally {
     await volume.close();
   }
