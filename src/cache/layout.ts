@@ -5,6 +5,15 @@ import { syncFolderNow } from '../base/publish.ts';
 
 const FANOUT = 256;
 
+/** The place of an inode's cache file in the folder of the cache. */
+export function cacheFile(ino: Ino): string {
+  return `${subfolder(ino % FANOUT)}/${ino}`;
+}
+
+function subfolder(index: number): string {
+  return index.toString(16).padStart(2, '0');
+}
+
 /**
  * Where the cache keeps its files: `<xx>/<ino>` for contents, `frozen/` for what a running commit
  * still needs. The epoch in the names there keeps the next commit's files apart from those still
@@ -17,9 +26,7 @@ export class CacheLayout {
 
   constructor(folder: string) {
     this.folder = folder;
-    this.#folders = Array.from({ length: FANOUT }, (_, index) =>
-      join(folder, index.toString(16).padStart(2, '0')),
-    );
+    this.#folders = Array.from({ length: FANOUT }, (_, index) => join(folder, subfolder(index)));
   }
 
   /** Makes the folders and removes what a commit that died left behind: its epoch is cut again. */

@@ -5,4 +5,5 @@
 export type { Fetch, FetchRequest } from './fetcher.ts';
 export type { FileCacheOptions } from './file-cache.ts';
 export { FileCache } from './file-cache.ts';
+export { cacheFile } from './layout.ts';
 export type { CacheCounters } from './reader.ts';

@@ -3,11 +3,18 @@ import { DfsError, InvariantError, messageOf } from '../base/errors.ts';
 import type { DiskId, Epoch } from '../base/ids.ts';
 import { DISK_DEADLINE_MS } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
-import type { CommittedMeta, DiskLog, EpochRecordHeader } from '../meta/mod.ts';
+import type { CommittedMeta, DiskLog, EpochRecordHeader, LogDamage } from '../meta/mod.ts';
 import { Replay, type ReplayProgress } from './replay.ts';
 
 /** Whether everything an epoch stored can be read; asked of the newest record only. */
 export type VerifyTip = (header: EpochRecordHeader, body: Buffer) => Promise<boolean>;
+
+/** An epoch that is newer than the one a replay ended with, and why it was left out. */
+export interface LeftOutEpoch {
+  epoch: Epoch;
+  cutTimeMs: number;
+  why: string;
+}
 
 /**
  * The metadata logs of all disks as one.
@@ -29,10 +36,18 @@ export class EpochLogs {
   readonly #catchingUp = new Set<DiskId>();
   readonly #log: Log;
   #heard = { epoch: 0, incarnation: 0 };
+  /** Records that verify on no disk, by their id. */
+  readonly #damaged = new Map<string, LeftOutEpoch>();
+  #leftOut: LeftOutEpoch[] = [];
 
   constructor(logs: Map<DiskId, DiskLog>, log: Log) {
     this.#logs = logs;
     this.#log = log;
+  }
+
+  /** Epochs that are newer than what the last replay came to, the newest first. */
+  get leftOut(): readonly LeftOutEpoch[] {
+    return this.#leftOut;
   }
 
   /** Logs that still take records. */
@@ -146,6 +161,34 @@ export class EpochLogs {
     if (head === undefined) throw new DfsError('CORRUPT', 'Cannot replay: there is no snapshot');
     const known = await this.#headers((head.epoch + 1) as Epoch);
     const chain = await this.#newestChain(known, head.recordId, verifyTip);
+    return this.#carryOut(committed, chain, onProgress);
+  }
+
+  /**
+   * The same up to the record `recordId`, whatever comes after it. CORRUPT when the logs do not lead
+   * there.
+   */
+  async replayTo(
+    committed: CommittedMeta,
+    recordId: Buffer,
+    onProgress: ReplayProgress,
+  ): Promise<number> {
+    const head = committed.head();
+    if (head === undefined) throw new DfsError('CORRUPT', 'Cannot replay: there is no snapshot');
+    if (head.recordId.equals(recordId)) return 0;
+    const known = await this.#headers((head.epoch + 1) as Epoch);
+    const tip = known.get(recordId.toString('hex'));
+    const chain = tip && chainTo(tip, known, head.recordId);
+    if (chain !== undefined) return this.#carryOut(committed, chain, onProgress);
+    const state = `the logs do not lead from epoch ${head.epoch} to the one that was asked for`;
+    throw new DfsError('CORRUPT', `Cannot replay: ${state}`);
+  }
+
+  async #carryOut(
+    committed: CommittedMeta,
+    chain: EpochRecordHeader[],
+    onProgress: ReplayProgress,
+  ): Promise<number> {
     const replay = new Replay(committed, chain, onProgress);
     for (let before = -1; before < replay.taken && !replay.isDone; ) {
       before = replay.taken;
@@ -160,12 +203,22 @@ export class EpochLogs {
     const known = new Map<string, EpochRecordHeader>();
     for (const [id, log] of this.#logs) {
       const isKnown = (header: EpochRecordHeader): boolean => known.has(header.id.toString('hex'));
+      this.#noteDamage(id, log.tail);
       const headers = log.headers(from, isKnown, (damage) => {
         this.#log('warn', 'damaged metadata log', { disk: id, ...damage });
+        this.#noteDamage(id, damage);
       });
       for await (const header of headers) known.set(header.id.toString('hex'), header);
     }
+    for (const key of known.keys()) this.#damaged.delete(key);
     return known;
+  }
+
+  #noteDamage(id: DiskId, damage: LogDamage | undefined): void {
+    if (damage?.header === undefined) return;
+    const { epoch, cutTimeMs, id: recordId } = damage.header;
+    const why = `its record is damaged on disk ${id}`;
+    this.#damaged.set(recordId.toString('hex'), { epoch, cutTimeMs, why });
   }
 
   async #newestChain(
@@ -178,17 +231,26 @@ export class EpochLogs {
     );
     // Invariant 2: what another record names was published, whatever became of its pieces since.
     const named = new Set(tips.map((tip) => tip.previous.toString('hex')));
+    const leftOut = [...this.#damaged.values()];
+    const end = (chain: EpochRecordHeader[]): EpochRecordHeader[] => {
+      const last = chain.at(-1)?.epoch ?? 0;
+      this.#leftOut = leftOut.filter(({ epoch }) => epoch > last).sort((a, b) => b.epoch - a.epoch);
+      return chain;
+    };
     for (const tip of tips) {
+      const { epoch, cutTimeMs } = tip;
       const chain = chainTo(tip, known, base);
       if (chain === undefined) {
-        this.#log('warn', 'an epoch leads on from nothing that is known', { epoch: tip.epoch });
+        this.#log('warn', 'an epoch leads on from nothing that is known', { epoch });
+        leftOut.push({ epoch, cutTimeMs, why: 'a record before it cannot be read from any disk' });
         continue;
       }
-      if (named.has(tip.id.toString('hex'))) return chain;
-      if (await this.#verifies(tip, verifyTip)) return chain;
-      this.#log('warn', 'an epoch was never published whole', { epoch: tip.epoch });
+      if (named.has(tip.id.toString('hex'))) return end(chain);
+      if (await this.#verifies(tip, verifyTip)) return end(chain);
+      this.#log('warn', 'an epoch was never published whole', { epoch });
+      leftOut.push({ epoch, cutTimeMs, why: 'some of what it stored cannot be read' });
     }
-    return [];
+    return end([]);
   }
 
   async #verifies(tip: EpochRecordHeader, verifyTip: VerifyTip): Promise<boolean> {

@@ -5,6 +5,7 @@ import { parseScheme } from '../chunk/mod.ts';
 import { type CommittedMeta, operationsOf } from '../meta/mod.ts';
 import type { ChunkStore, ChunkToRead } from '../store/mod.ts';
 import type { EpochLogs, VerifyTip } from './epoch-logs.ts';
+import type { ReplayProgress } from './replay.ts';
 import { type CommittedSource, Snapshots } from './snapshots.ts';
 
 /**
@@ -19,8 +20,9 @@ export async function openNewest(options: {
   heals: boolean;
   /** Identity of a record that is known to have been published. */
   published: Buffer | undefined;
+  onReplay: ReplayProgress | undefined;
 }): Promise<CommittedMeta> {
-  const { source, logs, chunks, heals, published } = options;
+  const { source, logs, chunks, heals, published, onReplay } = options;
   const verifyTip: VerifyTip = async (header, body) => {
     // Of what was published even lost chunks are no reason to go back: the others are right.
     const isKnown = published !== undefined && header.id.equals(published);
@@ -30,14 +32,14 @@ export async function openNewest(options: {
   };
   let committed = await Snapshots.openCommitted(source);
   try {
-    await logs.replay(committed, verifyTip);
+    await logs.replay(committed, verifyTip, onReplay);
     const newest = await Snapshots.newestEpoch(source);
     if ((committed.head()?.epoch ?? 0) < newest) {
       // A HOME older than its disks: their logs begin behind it, only a snapshot leads on.
       source.log('warn', 'committed metadata is older than a snapshot', { epoch: newest });
       committed.close();
       committed = await Snapshots.rebuildCommitted(source);
-      await logs.replay(committed, verifyTip);
+      await logs.replay(committed, verifyTip, onReplay);
     }
     return committed;
   } catch (error) {

@@ -20,6 +20,7 @@ import { type BringInParts, bringIn } from './bring-in.ts';
 import { identityFile } from './disk-probe.ts';
 import { DiskTimes, type DiskTrouble } from './disk-times.ts';
 import { DiskWatch, type Proof, piecesOn } from './disk-watch.ts';
+import type { LeftOutEpoch } from './epoch-logs.ts';
 import { MapChanges } from './map-changes.ts';
 import { diskPaths, type OpenBuckets, openVolumeDisk, type VolumeDisk } from './volume-disk.ts';
 import type { DiskFolder } from './volume-map.ts';
@@ -121,6 +122,11 @@ export class VolumeDisks {
   /** The map in use. */
   get map(): DiskMap {
     return this.#maps.map;
+  }
+
+  /** Epochs on the disks that are newer than the newest one that can be read. */
+  get leftOut(): readonly LeftOutEpoch[] {
+    return this.#options.logs.leftOut;
   }
 
   /** The disks of the map but for those that are removed, as this machine has them. */

@@ -3,6 +3,7 @@ import type { Log } from '../base/log.ts';
 import type { Settings } from '../base/settings.ts';
 import type { Head } from '../meta/mod.ts';
 import type { Capture } from './capture-reader.ts';
+import type { ReplayProgress } from './replay.ts';
 import type { OpenBuckets } from './volume-disk.ts';
 
 /** What a volume is opened with. */
@@ -24,6 +25,8 @@ export interface VolumeOptions {
   watchMs?: number;
   /** Opens the buckets of a disk; on the caller's thread without. */
   openBuckets?: OpenBuckets;
+  /** Hears how much of the disks' logs is carried out while the volume opens. */
+  onReplay?: ReplayProgress;
 }
 
 /** The newest published epoch, and the first number no epoch on any disk has. */

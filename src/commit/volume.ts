@@ -137,7 +137,8 @@ export class Volume implements CommitBackend {
       };
       const slots = await VolumeSlots.open({ disks, chunks, logs, log });
       const { published } = slots;
-      const committed = await openNewest({ source, logs, chunks, heals: !readOnly, published });
+      const how = { heals: !readOnly, published, onReplay: options.onReplay };
+      const committed = await openNewest({ source, logs, chunks, ...how });
       slots.check(committed, options);
       const head = committed.head();
       assert(head !== undefined, 'an open volume has a head');

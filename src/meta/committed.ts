@@ -2,12 +2,13 @@ import { rmSync } from 'node:fs';
 import type Database from 'better-sqlite3';
 import { ByteReader } from '../base/bytes.ts';
 import { DfsError } from '../base/errors.ts';
-import { type ChunkId, type Epoch, type Ino, ROOT_INO } from '../base/ids.ts';
+import type { ChunkId, Epoch, Ino } from '../base/ids.ts';
 import { type ChunkRow, ChunkTable, type DeadChunk } from './chunk-table.ts';
 import { openDatabase, sqliteError } from './database.ts';
 import type { EpochRecordHeader } from './epoch-record-format.ts';
 import { NO_RECORD_ID } from './epoch-record-format.ts';
 import type { Extent } from './extent-table.ts';
+import { FilesOfChunks } from './files-of-chunks.ts';
 import { INLINE_SCHEME, type InlineChunks } from './inline-chunks.ts';
 import { S_IFDIR, S_IFMT } from './inode.ts';
 import type { MetaOp } from './ops.ts';
@@ -159,26 +160,27 @@ export class CommittedMeta {
     return this.state.extents.overlapping(ino, 0, Number.MAX_SAFE_INTEGER);
   }
 
-  /** For each of the chunks, in hex, the paths of the files that name it. Reads all names once. */
+  /** For each of the chunks, in hex, the paths of the files that name it. */
   pathsByChunk(chunks: ChunkId[]): Map<string, string[]> {
-    const found = new Map<string, string[]>();
-    if (chunks.length === 0) return found;
-    const names = new Map<Ino, { parent: Ino; name: Buffer }>();
-    for (const { ino, parent, name } of this.#sql.names.iterate() as IterableIterator<{
-      ino: Ino;
-      parent: Ino;
-      name: Buffer;
-    }>) {
-      names.set(ino, { parent, name });
-    }
-    for (const chunk of chunks) {
-      const inos = this.#sql.inosOf.all(chunk) as { ino: Ino }[];
-      found.set(
-        chunk.toString('hex'),
-        inos.map(({ ino }) => pathOf(ino, names)),
-      );
-    }
-    return found;
+    const files = new FilesOfChunks(this.db);
+    const inos = files.inosByChunk(chunks);
+    const paths = files.pathsOf([...inos.values()].flat());
+    return new Map(
+      [...inos].map(([chunk, some]) => [chunk, some.map((ino) => paths.get(ino) ?? '')]),
+    );
+  }
+
+  /** The files that name one of the chunks: how many, and the paths of up to `pathsMax` of them. */
+  filesOf(chunks: readonly ChunkId[], pathsMax: number): { files: number; paths: string[] } {
+    const files = new FilesOfChunks(this.db);
+    const inos = new Set([...files.inosByChunk(chunks).values()].flat());
+    const paths = files.pathsOf([...inos].sort((a, b) => a - b).slice(0, pathsMax));
+    return { files: inos.size, paths: [...paths.values()].sort() };
+  }
+
+  /** A path of each of some inodes. */
+  pathsOf(inos: readonly Ino[]): string[] {
+    return [...new FilesOfChunks(this.db).pathsOf(inos).values()];
   }
 
   /** What the metadata says that cannot be; nothing for a sound state. */
@@ -257,18 +259,6 @@ export class CommittedMeta {
   }
 }
 
-/** One path of an inode from the root; "(inode 12)" when it has no name. */
-function pathOf(ino: Ino, names: Map<Ino, { parent: Ino; name: Buffer }>): string {
-  const parts: string[] = [];
-  for (let at = ino; at !== ROOT_INO; ) {
-    const entry = names.get(at);
-    if (entry === undefined) return `(inode ${ino})`;
-    parts.unshift(entry.name.toString('utf8'));
-    at = entry.parent;
-  }
-  return `/${parts.join('/')}`;
-}
-
 /** The operations in the body of an epoch record. */
 export function* operationsOf(body: Buffer, epoch: Epoch): Generator<MetaOp> {
   const reader = new ByteReader(body, `the operations of epoch ${epoch}`);
@@ -285,7 +275,5 @@ function prepare(db: Database.Database) {
        values (1, ?, ?, ?, ?, ?)`,
     ),
     extentTotal: db.prepare('select sum(length) from extent').raw(),
-    inosOf: db.prepare('select distinct ino from extent where chunk = ?'),
-    names: db.prepare('select ino, parent, name from dentry'),
   };
 }

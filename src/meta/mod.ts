@@ -6,11 +6,13 @@
 export type { ChunkRow, DeadChunk } from './chunk-table.ts';
 export type { Head } from './committed.ts';
 export { CommittedMeta, operationsOf } from './committed.ts';
+export { StateReader } from './compare-states.ts';
 export { openDatabase } from './database.ts';
 export type { DiskIdentity } from './disk-identity-format.ts';
 export { readDiskIdentity } from './disk-identity-reader.ts';
 export { writeDiskIdentity } from './disk-identity-writer.ts';
 export { DiskLog } from './disk-log.ts';
+export type { LogDamage } from './disk-log-walk.ts';
 export { entryBatches } from './entry-batches.ts';
 export type { EpochRecordHeader } from './epoch-record-format.ts';
 export { decodeEpochRecordHeader } from './epoch-record-reader.ts';

@@ -6,6 +6,7 @@ export type StateSql = Record<
   | 'lookup'
   | 'anyEntry'
   | 'entries'
+  | 'nameIn'
   | 'entriesWithInodes'
   | 'putEntry'
   | 'dropEntry'
@@ -32,6 +33,7 @@ export function prepareState(db: Database.Database): StateSql {
     lookup: db
       .prepare('select ino, type from dentry where parent = ? and hash = ? and name = ?')
       .raw(),
+    nameIn: db.prepare('select name from dentry where parent = ? and ino = ? limit 1').raw(),
     anyEntry: db.prepare('select 1 from dentry where parent = ? limit 1'),
     entries: db
       .prepare(

@@ -92,6 +92,11 @@ export class MetaState {
     return row === undefined ? undefined : { ino: row[0], type: row[1] };
   }
 
+  /** The name, or one of the names, that `ino` has in a folder; looks through all of the folder. */
+  nameIn(folder: Ino, ino: Ino): Buffer | undefined {
+    return (this.#sql.nameIn.get(folder, ino) as [Buffer] | undefined)?.[0];
+  }
+
   isEmpty(folder: Ino): boolean {
     return this.#sql.anyEntry.get(folder) === undefined;
   }

@@ -9,12 +9,14 @@ import { dropFromCache } from './cache-drop.ts';
 import { CommitWait } from './commit-wait.ts';
 import { checkedSettings } from './config-changes.ts';
 import { addOrderIn, changeIn, diskIn } from './disk-queries.ts';
+import type { VolumeDrill } from './drill.ts';
 import type { LiveVolume } from './live-volume.ts';
 import { metricsText } from './metrics.ts';
 import { packError } from './rpc.ts';
 import { socketAddress } from './socket-path.ts';
 import { liveStats } from './stats.ts';
 import { liveStatus } from './status.ts';
+import { uncommittedOf } from './uncommitted.ts';
 
 export interface ControlOptions {
   socket: string;
@@ -75,6 +77,10 @@ export class ControlServer {
           invalidate: query.get('pages') === 'keep' ? undefined : invalidate,
         }),
       'POST /fsck': (_query, say) => volume.store.fsck((progress) => say({ progress })),
+      'POST /drill': async (_query, say): Promise<VolumeDrill> => {
+        const disks = await volume.store.drill((progress) => say({ progress }));
+        return { ...disks, home: uncommittedOf(volume) };
+      },
       'POST /unmount': (query) => onUnmount({ commit: query.get('commit') !== 'false' }),
     };
     this.#server = createServer((request, response) => void this.#serve(request, response));

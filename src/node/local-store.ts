@@ -4,10 +4,12 @@ import type { EpochCut, FetchOrder, Segment, SmallCommit, VolumeHead } from '../
 import { Volume } from '../commit/mod.ts';
 import type { DiskMap } from '../diskmap/mod.ts';
 import type { Extent } from '../meta/mod.ts';
+import { type DiskDrill, drillDisks } from './drill.ts';
 import { type FsckProgress, type FsckReport, fsck } from './fsck.ts';
 import { carryOut, type HardwareOrder } from './hardware-orders.ts';
 import { type LocatedExtent, locate } from './locate.ts';
 import type { StoreClientOptions, VolumeStore } from './store-client.ts';
+import type { SurveyProgress } from './survey.ts';
 import { type VolumeReport, volumeReport } from './volume-report.ts';
 
 /**
@@ -83,6 +85,10 @@ export class LocalStore implements VolumeStore {
 
   fsck(onProgress: (progress: FsckProgress) => void): Promise<FsckReport> {
     return fsck(this.#opened, onProgress);
+  }
+
+  drill(onProgress: (progress: SurveyProgress) => void): Promise<DiskDrill> {
+    return drillDisks(this.#opened, { isGentle: true, onProgress });
   }
 
   async close(): Promise<void> {

@@ -7,16 +7,20 @@ import { Volume } from '../commit/mod.ts';
 import { LiveMeta } from '../meta/mod.ts';
 import { ConfigChanges } from './config-changes.ts';
 import { DiskOrders } from './disk-orders.ts';
+import { drillDisks, type VolumeDrill } from './drill.ts';
 import { type FsckProgress, type FsckReport, fsck } from './fsck.ts';
 import { homePaths, lockHome, requireConfig, requireMeta } from './home.ts';
 import { LocalStore } from './local-store.ts';
 import { offlineStatus, type StatusReport } from './status.ts';
+import type { SurveyProgress } from './survey.ts';
+import { uncommittedIn } from './uncommitted.ts';
 import { volumeReport } from './volume-report.ts';
 
 /** A volume that is not mounted, opened to be looked at. */
 export interface OfflineVolume {
   status(): Promise<StatusReport>;
   fsck(onProgress: (progress: FsckProgress) => void): Promise<FsckReport>;
+  drill(onProgress: (progress: SurveyProgress) => void): Promise<VolumeDrill>;
   close(): Promise<void>;
 }
 
@@ -81,6 +85,13 @@ export async function openOffline(home: string, log: Log): Promise<OfflineVolume
       return offlineStatus(await volumeReport(volume), { home, config, ...waiting });
     },
     fsck: (onProgress) => fsck(volume, onProgress),
+    drill: async (onProgress) => {
+      const live = new LiveMeta(homePaths(home).meta);
+      const uncommitted = uncommittedIn(home, live);
+      await live.close();
+      const disks = await drillDisks(volume, { isGentle: false, onProgress });
+      return { ...disks, home: uncommitted };
+    },
     close: async () => {
       await volume.close();
       closeSync(lock);

@@ -2,25 +2,31 @@ import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { DfsError, messageOf } from '../base/errors.ts';
-import type { ChunkId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import { publishFile } from '../base/publish.ts';
 import { DEFAULT_SETTINGS } from '../base/settings.ts';
-import { parseScheme, piecesNeeded } from '../chunk/mod.ts';
-import { DEADLINE_MS, diskPaths, Volume } from '../commit/mod.ts';
+import { countingMap, DEADLINE_MS, diskPaths, type LeftOutEpoch, Volume } from '../commit/mod.ts';
 import { type DiskMap, decodeDiskMap, encodeDiskMap } from '../diskmap/mod.ts';
-import { type DiskIdentity, INLINE_SCHEME, LiveMeta, readDiskIdentity } from '../meta/mod.ts';
+import { type DiskIdentity, LiveMeta, readDiskIdentity } from '../meta/mod.ts';
 import { type Config, writeConfig } from './config.ts';
 import { checkApart, existingFolder } from './disk-checks.ts';
 import { homePaths } from './home.ts';
 import { checkHomeEmpty } from './init.ts';
+import { lostChunks, surveyChunks } from './survey.ts';
 
 export interface RecoverRequest {
   home: string;
   disks: string[];
   cacheBytes: number;
   log: Log;
-  onProgress: (progress: { chunksDone: number; chunksTotal: number }) => void;
+  onProgress: (progress: RecoverProgress) => void;
+}
+
+/** What a recovery is at: carrying out logs, then looking for pieces. */
+export interface RecoverProgress {
+  step: 'metadata' | 'pieces';
+  done: number;
+  total: number;
 }
 
 /** What a recovery found; sizes in bytes. */
@@ -38,14 +44,20 @@ export interface RecoverReport {
   disks: { id: number; path: string | undefined; problem: string | undefined }[];
   /** Folders that were given and that do not say any more which disk they are. */
   unusable: { path: string; problem: string }[];
+  /** Epochs that are newer than the recovered one, and why they could not be. */
+  leftOut: LeftOutEpoch[];
+  /** How long it took: the metadata, and the look for pieces. */
+  metadataMs: number;
+  piecesMs: number;
   /** Chunks with enough pieces to be read, but fewer than their scheme asks for. */
   degradedChunks: number;
-  /** Chunks that cannot be read any more, and the files they are part of. */
+  /** Chunks that cannot be read any more; of up to 100,000 of them the files they are part of. */
+  lostChunks: number;
+  lostBytes: number;
   lost: { chunk: string; lengthBytes: number; paths: string[] }[];
 }
 
 const COMMIT_INTERVAL_MS = 5000;
-const CHUNKS_A_BATCH = 256;
 
 /**
  * Builds a new HOME from disk folders and nothing else: the newest epoch whose records and pieces
@@ -84,6 +96,7 @@ async function buildHome(options: {
 }): Promise<Omit<RecoverReport, 'unusable'>> {
   const { request, home, map, found } = options;
   const paths = homePaths(home);
+  const start = performance.now();
   const volume = await Volume.open({
     home,
     volumeUuid: map.volumeUuid,
@@ -92,6 +105,8 @@ async function buildHome(options: {
     takesOlder: true,
     log: request.log,
     capture: () => Promise.reject(new DfsError('INVARIANT', 'nothing is captured in recovery')),
+    onReplay: ({ bytesDone: done, bytesTotal: total }) =>
+      request.onProgress({ step: 'metadata', done, total }),
   });
   try {
     const live = new LiveMeta(paths.meta);
@@ -112,7 +127,8 @@ async function buildHome(options: {
       disks: found.map(({ path, identity }) => ({ id: identity.diskId, path })),
     };
     await writeConfig(home, config);
-    return await inspect(volume, request.onProgress);
+    const metadataMs = Math.round(performance.now() - start);
+    return { ...(await inspect(volume, request.onProgress)), metadataMs };
   } finally {
     await volume.close();
   }
@@ -122,30 +138,13 @@ async function buildHome(options: {
 async function inspect(
   volume: Volume,
   onProgress: RecoverRequest['onProgress'],
-): Promise<Omit<RecoverReport, 'unusable'>> {
+): Promise<Omit<RecoverReport, 'unusable' | 'metadataMs'>> {
   const { committed, head, map } = volume;
-  const totals = committed.totals();
-  const lost: { id: ChunkId; lengthBytes: number }[] = [];
-  let degradedChunks = 0;
-  let chunksDone = 0;
-  let after: Buffer = Buffer.alloc(0);
-  for (;;) {
-    const batch = committed.chunksAfter(after, CHUNKS_A_BATCH);
-    for (const { id, lengthBytes, scheme: text } of batch) {
-      if (text === INLINE_SCHEME) continue; // It came with the metadata.
-      const scheme = parseScheme(text);
-      const pieces = await volume.chunks.locate({ id, scheme });
-      const good = pieces.filter(({ health }) => health === 'ok').length;
-      if (good < piecesNeeded(scheme)) lost.push({ id, lengthBytes });
-      else if (good < pieces.length) degradedChunks++;
-    }
-    chunksDone += batch.length;
-    onProgress({ chunksDone, chunksTotal: totals.chunks });
-    const last = batch.at(-1);
-    if (last === undefined) break;
-    after = last.id;
-  }
-  const pathsOf = committed.pathsByChunk(lost.map(({ id }) => id));
+  const start = performance.now();
+  const { chunks, degraded, lost } = await surveyChunks(volume, {
+    onProgress: ({ chunksDone: done, chunksTotal: total }) =>
+      onProgress({ step: 'pieces', done, total }),
+  });
   const { inodes: files, fileBytes } = committed.state.totals();
   return {
     volumeUuid: map.volumeUuid,
@@ -154,15 +153,15 @@ async function inspect(
     cutTimeMs: head.cutTimeMs,
     files,
     fileBytes,
-    chunks: totals.chunks,
+    chunks,
     scheme: map.scheme,
     disks: volume.disks.map(({ entry, path, problem }) => ({ id: entry.id, path, problem })),
-    degradedChunks,
-    lost: lost.map(({ id, lengthBytes }) => ({
-      chunk: id.toString('hex'),
-      lengthBytes,
-      paths: pathsOf.get(id.toString('hex')) ?? [],
-    })),
+    leftOut: [...volume.hardware.leftOut],
+    piecesMs: Math.round(performance.now() - start),
+    degradedChunks: degraded,
+    lostChunks: lost.chunks,
+    lostBytes: lost.bytes,
+    lost: lostChunks(committed, lost),
   };
 }
 
@@ -206,17 +205,19 @@ async function identify(
 }
 
 async function newestMap(paths: string[]): Promise<DiskMap> {
-  let newest: DiskMap | undefined;
   const problems: string[] = [];
-  for (const path of paths) {
-    const file = diskPaths(path).diskmap;
-    try {
-      const map = decodeDiskMap(await readFile(file));
-      if (newest === undefined || map.version > newest.version) newest = map;
-    } catch (error) {
-      problems.push(`${file}: ${messageOf(error)}`);
-    }
-  }
+  const disks = await Promise.all(
+    paths.map(async (path) => {
+      const file = diskPaths(path).diskmap;
+      try {
+        return decodeDiskMap(await readFile(file));
+      } catch (error) {
+        problems.push(`${file}: ${messageOf(error)}`);
+        return undefined;
+      }
+    }),
+  );
+  const newest = countingMap({ disks });
   if (newest !== undefined) return newest;
   throw new DfsError(
     'UNAVAILABLE',

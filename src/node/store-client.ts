@@ -15,11 +15,13 @@ import type {
 } from '../commit/mod.ts';
 import type { DiskMap } from '../diskmap/mod.ts';
 import type { Extent } from '../meta/mod.ts';
+import type { DiskDrill } from './drill.ts';
 import type { FsckProgress, FsckReport } from './fsck.ts';
 import type { HardwareOrder } from './hardware-orders.ts';
 import type { LocatedExtent } from './locate.ts';
 import { Rpc } from './rpc.ts';
 import type { StoreWorkerData } from './store-worker-main.ts';
+import type { SurveyProgress } from './survey.ts';
 import type { VolumeReport } from './volume-report.ts';
 
 export interface StoreClientOptions {
@@ -49,6 +51,7 @@ export interface VolumeStore extends CommitBackend {
   changeHardware(order: HardwareOrder): Promise<DiskMap>;
   locate(extents: Extent[]): Promise<LocatedExtent[]>;
   fsck(onProgress: (progress: FsckProgress) => void): Promise<FsckReport>;
+  drill(onProgress: (progress: SurveyProgress) => void): Promise<DiskDrill>;
   close(): Promise<void>;
 }
 
@@ -58,6 +61,7 @@ export class StoreClient implements VolumeStore {
   readonly #rpc: Rpc;
   #closing = false;
   #isDead = false;
+  #onDrillProgress: (progress: SurveyProgress) => void = () => undefined;
   #onFsckProgress: (progress: FsckProgress) => void = () => undefined;
 
   constructor(options: StoreClientOptions) {
@@ -70,6 +74,7 @@ export class StoreClient implements VolumeStore {
       wantEpoch,
       log: ({ level, event, facts }: { level: LogLevel; event: string; facts: object }) =>
         log(level, event, { ...facts }),
+      drillProgress: (progress: SurveyProgress) => this.#onDrillProgress(progress),
       fsckProgress: (progress: FsckProgress) => this.#onFsckProgress(progress),
     });
     const died = (error: unknown): void => {
@@ -134,6 +139,11 @@ export class StoreClient implements VolumeStore {
   fsck(onProgress: (progress: FsckProgress) => void): Promise<FsckReport> {
     this.#onFsckProgress = onProgress;
     return this.#rpc.call('fsck', undefined);
+  }
+
+  drill(onProgress: (progress: SurveyProgress) => void): Promise<DiskDrill> {
+    this.#onDrillProgress = onProgress;
+    return this.#rpc.call('drill', undefined);
   }
 
   async close(): Promise<void> {

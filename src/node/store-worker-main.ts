@@ -16,6 +16,7 @@ import type {
 } from '../commit/mod.ts';
 import { Volume } from '../commit/mod.ts';
 import { openDiskThread } from './disk-thread.ts';
+import { drillDisks } from './drill.ts';
 import { type FsckProgress, fsck } from './fsck.ts';
 import { carryOut, type HardwareOrder } from './hardware-orders.ts';
 import { locate } from './locate.ts';
@@ -67,5 +68,10 @@ const rpc: Rpc = new Rpc(parentPort, {
       extents.map((extent) => ({ ...extent, chunk: Buffer.from(extent.chunk) as ChunkId })),
     ),
   fsck: () => fsck(volume(), (progress: FsckProgress) => void rpc.call('fsckProgress', progress)),
+  drill: () =>
+    drillDisks(volume(), {
+      isGentle: true,
+      onProgress: (progress) => void rpc.call('drillProgress', progress),
+    }),
   close: () => opened?.close(),
 });

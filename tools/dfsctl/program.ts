@@ -4,6 +4,7 @@ import { registerCache } from './cache.ts';
 import { registerCommit } from './commit.ts';
 import { registerConfig } from './config.ts';
 import { registerDiskmap } from './diskmap.ts';
+import { registerDrill } from './drill.ts';
 import { registerFsck } from './fsck.ts';
 import { registerInit } from './init.ts';
 import { registerMode } from './mode.ts';
@@ -34,6 +35,7 @@ export function createProgram(): Command {
     registerCache,
     registerConfig,
     registerRecover,
+    registerDrill,
     registerFsck,
   ];
   for (const register of registrations) register(program);

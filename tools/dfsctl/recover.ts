@@ -36,7 +36,10 @@ async function recover(home: string, options: RecoverOptions): Promise<void> {
   if (cacheBytes < CACHE_BYTES_MIN) {
     throw new UsageError(`Cannot use a cache of ${cacheBytes} bytes: it needs at least 64 MiB`);
   }
-  const progress = createProgress('Looking for chunks', 'count');
+  const steps = {
+    metadata: createProgress('Carrying out logs', 'bytes'),
+    pieces: createProgress('Looking for chunks', 'count'),
+  };
   let report: RecoverReport;
   try {
     report = await recoverVolume({
@@ -44,20 +47,27 @@ async function recover(home: string, options: RecoverOptions): Promise<void> {
       disks: options.disk,
       cacheBytes,
       log: silentLog,
-      onProgress: ({ chunksDone, chunksTotal }) =>
-        progress.update({ done: chunksDone, total: chunksTotal }),
+      onProgress: ({ step, ...amount }) => {
+        if (step === 'pieces') steps.metadata.stop();
+        steps[step].update(amount);
+      },
     });
   } finally {
-    progress.stop();
+    for (const step of Object.values(steps)) step.stop();
   }
   printFacts(options, { home, ...report }, (style) => recoverLines(home, report, style));
-  if (report.lost.length > 0 || report.older !== undefined) process.exitCode = EXIT_FAILED;
+  if (report.lostChunks > 0 || report.older !== undefined) process.exitCode = EXIT_FAILED;
+}
+
+/** A newer epoch that could not be recovered, for people. */
+function leftOutLine({ epoch, cutTimeMs, why }: RecoverReport['leftOut'][number]): string {
+  return `epoch ${epoch} of ${new Date(cutTimeMs).toISOString()} is not in it: ${why}`;
 }
 
 /** What was recovered, for people. */
 export function recoverLines(home: string, report: RecoverReport, style: Style): string[] {
   const { volumeUuid, epoch, cutTimeMs, files, fileBytes, chunks, scheme, disks } = report;
-  const { degradedChunks, lost, unusable, older } = report;
+  const { degradedChunks, lost, unusable, older, leftOut, metadataMs, piecesMs } = report;
   const age = formatDuration(Date.now() - cutTimeMs);
   const time = `${new Date(cutTimeMs).toISOString()}, ${age} ago`;
   const missing = disks.filter(({ problem }) => problem !== undefined);
@@ -67,6 +77,8 @@ export function recoverLines(home: string, report: RecoverReport, style: Style):
     `  ${formatCount(files, 'file or folder', 'files and folders')}, ${formatBytes(fileBytes)}`,
     ...unusable.map(({ path, problem }) => `  ${style.warn('!')} ${path}: ${problem}`),
     ...missing.map(({ id, problem }) => `  ${style.warn('!')} disk ${id}: ${problem}`),
+    ...leftOut.map((newer) => `  ${style.warn('!')} ${leftOutLine(newer)}`),
+    `  took ${formatDuration(metadataMs)} for metadata, ${formatDuration(piecesMs)} to look for pieces`,
   ];
   if (older !== undefined) lines.push(`  ${style.bad('!')} ${older}`);
   if (degradedChunks > 0) {
