@@ -6,6 +6,9 @@ import type { Log } from '../base/log.ts';
 import type { CommittedMeta, DiskLog, EpochRecordHeader, LogDamage } from '../meta/mod.ts';
 import { Replay, type ReplayProgress } from './replay.ts';
 
+/** So many records a disk may be behind when others have them; then commits wait for it. */
+const BEHIND_MAX = 32;
+
 /** Whether everything an epoch stored can be read; asked of the newest record only. */
 export type VerifyTip = (header: EpochRecordHeader, body: Buffer) => Promise<boolean>;
 
@@ -28,12 +31,18 @@ export interface LeftOutEpoch {
  *     record: what it lacks then, others have.
  *  4. A log that was added takes records at once, but counts for none before it leads on from a
  *     snapshot of its own disk.
+ *  5. Each log gets the records in their order. One whose disk is slower than the others may be
+ *     behind, by BEHIND_MAX records at most.
  */
 export class EpochLogs {
   readonly #logs: Map<DiskId, DiskLog>;
   readonly #failed = new Map<DiskId, string>();
   readonly #full = new Map<DiskId, string>();
   readonly #catchingUp = new Set<DiskId>();
+  /** Records on their way to a log. */
+  readonly #behind = new WeakMap<DiskLog, number>();
+  /** The newest epoch that was said to be on enough disks. */
+  #answered = 0;
   readonly #log: Log;
   #heard = { epoch: 0, incarnation: 0 };
   /** Records that verify on no disk, by their id. */
@@ -75,7 +84,14 @@ export class EpochLogs {
 
   /** How many logs have all of the metadata, that of one disk aside. */
   wholeBeside(id: DiskId): number {
-    return this.healthy.filter(([other]) => other !== id && !this.#catchingUp.has(other)).length;
+    return this.healthy.filter(([other, log]) => {
+      const isBehind = this.#isBehind(log) && (log.head()?.epoch ?? 0) < this.#answered;
+      return other !== id && !this.#catchingUp.has(other) && !isBehind;
+    }).length;
+  }
+
+  #isBehind(log: DiskLog, records = 1): boolean {
+    return (this.#behind.get(log) ?? 0) >= records;
   }
 
   /** Closes the log of a disk and forgets it; of one that does not answer nothing is awaited. */
@@ -129,23 +145,52 @@ export class EpochLogs {
     return { epoch, incarnation };
   }
 
-  /** Appends a record to every healthy log and syncs them: the disks that have it. */
-  async append(record: Buffer, header: EpochRecordHeader): Promise<Set<DiskId>> {
+  /**
+   * Appends a record to every healthy log and syncs them: the disks that have it, as soon as
+   * `enough` do, else when all have answered. The others go on (invariant 5).
+   */
+  async append(
+    record: Buffer,
+    header: EpochRecordHeader,
+    enough: number = Number.POSITIVE_INFINITY,
+  ): Promise<Set<DiskId>> {
+    const { healthy } = this;
+    const mayGoOn = !healthy.some(([, log]) => this.#isBehind(log, BEHIND_MAX));
     const done = new Set<DiskId>();
-    await Promise.all(
-      this.healthy.map(async ([id, log]) => {
-        try {
-          const action = `write the metadata log of disk ${id}`;
-          await withinMs(DISK_DEADLINE_MS, action, log.appendSynced(record, header));
-          if (!this.#catchingUp.has(id)) done.add(id);
-          this.#full.delete(id);
-        } catch (error) {
-          if (error instanceof DfsError && error.code === 'NO_SPACE') this.#noteFull(id, error);
-          else this.fail(id, error);
-        }
-      }),
-    );
-    return done;
+    let hasEnough: () => void = () => undefined;
+    const some = new Promise<void>((resolve) => {
+      hasEnough = resolve;
+    });
+    const write = async ([id, log]: [DiskId, DiskLog]): Promise<void> => {
+      if (!(await this.#appendTo(id, log, { record, header }))) return;
+      if (!this.#catchingUp.has(id)) done.add(id);
+      if (mayGoOn && done.size >= enough) hasEnough();
+    };
+    await Promise.race([some, Promise.all(healthy.map(write))]);
+    this.#answered = header.epoch;
+    return new Set(done);
+  }
+
+  /** Whether the log has the record. Of one that was replaced meanwhile nothing is noted. */
+  async #appendTo(
+    id: DiskId,
+    log: DiskLog,
+    { record, header }: { record: Buffer; header: EpochRecordHeader },
+  ): Promise<boolean> {
+    this.#behind.set(log, (this.#behind.get(log) ?? 0) + 1);
+    const action = `write the metadata log of disk ${id}`;
+    try {
+      await withinMs(DISK_DEADLINE_MS, action, log.appendSynced(record, header));
+      if (this.#logs.get(id) === log) this.#full.delete(id);
+      return this.#logs.get(id) === log;
+    } catch (error) {
+      if (this.#logs.get(id) !== log) return false;
+      if (error instanceof DfsError && error.code === 'NO_SPACE') this.#noteFull(id, error);
+      else this.fail(id, error);
+      return false;
+    } finally {
+      this.#behind.set(log, (this.#behind.get(log) ?? 1) - 1);
+    }
   }
 
   /**

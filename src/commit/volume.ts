@@ -295,12 +295,14 @@ export class Volume implements CommitBackend {
     });
     const header = decodeEpochRecordHeader(record);
     this.#feed.makeRoom();
-    const [logged, lostDisks] = await Promise.all([this.#logs.append(record, header), lost]);
+    const needed = this.#logsNeeded;
+    // Who waits for a small commit does not wait for the slowest disk.
+    const append = this.#logs.append(record, header, 'ops' in cut ? needed : undefined);
+    const [logged, lostDisks] = await Promise.all([append, lost]);
     if (lostDisks.length > 0) {
       const state = `disk ${lostDisks.join(', ')} failed while it was synced`;
       throw new DfsError('UNAVAILABLE', `Cannot publish epoch ${epoch}: ${state}`);
     }
-    const needed = this.#logsNeeded;
     if (logged.size < needed) {
       const state = `${logged.size} of ${needed} disks took its record`;
       throw new DfsError('UNAVAILABLE', `Cannot publish epoch ${epoch}: ${state}`);

@@ -24,12 +24,48 @@ async function urgent(rig: VolumeRig): Promise<number> {
   return epoch;
 }
 
+/** Until all disks have what was committed: the slowest may have it a moment later. */
+async function settled(rig: VolumeRig): Promise<void> {
+  await Promise.all(rig.volume.disks.map(async ({ log }) => log?.sync()));
+}
+
 /** Syncs of each disk's log, of its buckets, and of the log of HOME. */
-function syncsOf(rig: VolumeRig): number[] {
+async function syncsOf(rig: VolumeRig): Promise<number[]> {
+  await settled(rig);
   const { disks } = rig.volume;
   const logs = disks.map(({ log }) => log?.syncCount ?? 0);
   const buckets = disks.map((disk) => (disk.buckets as BucketDisk).syncCount);
   return [...logs, ...buckets, rig.meta.wal.syncCount];
+}
+
+/** From now on the log of a disk takes records only when it is let go, or never. */
+function slowLog(rig: VolumeRig, at: number): { letGo(): Promise<void>; fail(error: Error): void } {
+  const log = rig.volume.disks[at]?.log;
+  if (log === undefined) throw new Error('there is a log');
+  const append = log.appendSynced.bind(log);
+  let go: (error?: Error) => void = () => undefined;
+  const gate = new Promise<Error | undefined>((resolve) => {
+    go = resolve;
+  });
+  vi.spyOn(log, 'appendSynced').mockImplementation(async (record, header) => {
+    const error = await gate;
+    if (error !== undefined) throw error;
+    await append(record, header);
+  });
+  const letGo = async (): Promise<void> => {
+    go();
+    await nextTurn(); // Those that wait are in the log's own queue then.
+  };
+  return { letGo, fail: (error) => go(error) };
+}
+
+/** Until all disks but the last have the record of an epoch, and a turn later. */
+async function othersHave(rig: VolumeRig, epoch: number): Promise<string> {
+  const others = rig.volume.disks.slice(0, -1);
+  while (others.some(({ log }) => log?.head()?.epoch !== epoch)) await nextTurn();
+  await Promise.all(others.map(async ({ log }) => log?.sync()));
+  for (let turns = 0; turns < 5; turns++) await nextTurn();
+  return 'the others have it';
 }
 
 /** Schemes of all chunks that are known. */
@@ -62,7 +98,7 @@ describe('an urgent commit of little data', () => {
       await urgent(rig);
       for (let round = 0; round < 20; round++) {
         await rig.write(ino, PAGE * (round % 5), bytesOf(10 + round, PAGE));
-        const before = syncsOf(rig);
+        const before = await syncsOf(rig);
         let most = 0;
         let now = 0;
         for (const { log } of rig.volume.disks) {
@@ -75,9 +111,10 @@ describe('an urgent commit of little data', () => {
           });
         }
         await urgent(rig);
+        await settled(rig);
         vi.restoreAllMocks();
         expect(most).toBe(3);
-        const after = syncsOf(rig);
+        const after = await syncsOf(rig);
         expect(after.map((count, at) => count - (before[at] ?? 0))).toEqual([1, 1, 1, 0, 0, 0, 0]);
       }
       expect(rig.meta.pendingOps).toBe(0);
@@ -189,6 +226,61 @@ describe('an urgent commit of little data', () => {
     await urgent(rig);
     await rig.reopen();
     expect(await rig.content('a')).toEqual(bytesOf(2, PAGE));
+  });
+
+  test('is told of when as many disks as it needs have it; a slower one follows, in order', async () => {
+    const rig = await rigOf();
+    const ino = await rig.file('a', bytesOf(1, PAGE));
+    await urgent(rig);
+    const slow = slowLog(rig, 2);
+    for (let round = 2; round < 12; round++) {
+      await rig.write(ino, 0, bytesOf(round, PAGE));
+      expect(await urgent(rig)).toBe(round);
+    }
+    expect(rig.volume.disks[2]?.log?.head()?.epoch).toBe(1);
+    await slow.letGo();
+    await settled(rig);
+    expect(rig.volume.disks[2]?.log?.head()?.epoch).toBe(11);
+    await rig.crash();
+    for (const at of [0, 1]) renameSync(rig.disks[at] ?? '', `${rig.disks[at]}-gone`);
+    await loseHome(rig, [rig.disks[2] ?? '']);
+    await rig.open({ without: [1, 2] });
+    expect(await rig.content('a')).toEqual(bytesOf(11, PAGE));
+  });
+
+  test('survives a disk that has it while the slowest has not', async () => {
+    const rig = await rigOf();
+    const ino = await rig.file('a', bytesOf(1, PAGE));
+    await urgent(rig);
+    const slow = slowLog(rig, 2);
+    await rig.write(ino, 0, bytesOf(2, PAGE));
+    await urgent(rig);
+    slow.fail(new DfsError('IO', 'Cannot write: the power went'));
+    await rig.crash();
+    renameSync(rig.disks[0] ?? '', `${rig.disks[0]}-gone`);
+    await loseHome(rig, rig.disks.slice(1));
+    await rig.open({ without: [1] });
+    expect(await rig.content('a')).toEqual(bytesOf(2, PAGE));
+  });
+
+  test('waits for a disk that is 32 records behind', async () => {
+    const rig = await rigOf();
+    const ino = await rig.file('a', bytesOf(1, PAGE));
+    await urgent(rig);
+    const slow = slowLog(rig, 2);
+    const epochs: number[] = [];
+    for (let round = 2; round < 34; round++) {
+      await rig.write(ino, 0, bytesOf(round, PAGE));
+      epochs.push(await urgent(rig));
+    }
+    expect(epochs.at(-1)).toBe(33);
+    await rig.write(ino, 0, bytesOf(34, PAGE));
+    const late = urgent(rig);
+    const first = await Promise.race([late, othersHave(rig, 34)]);
+    expect(first).toBe('the others have it');
+    await slow.letGo();
+    expect(await late).toBe(34);
+    expect(rig.volume.disks[2]?.log?.head()?.epoch).toBe(34);
   });
 
   test('is told of before the live metadata has it, and taken from the disks after a kill', async () => {
