@@ -28,7 +28,7 @@ const LAYERS: readonly (readonly string[])[] = [
 const CONTRACTS: ReadonlySet<string> = new Set(['src/vfs/vfs-interface.ts']);
 
 /** Tools that run what tests have, for longer. */
-const TEST_TOOLS: readonly string[] = ['tools/torture'];
+const TEST_TOOLS: readonly string[] = ['tools/torture', 'tools/season'];
 
 /** Packages that only one folder may use, because they leave the language. */
 const FENCED: ReadonlyMap<string, string> = new Map([['koffi', 'src/base/os']]);
