@@ -195,17 +195,20 @@ export class EpochLogs {
 
   /**
    * Brings `committed` to the newest epoch the disks have whole: the chain of records from its head
-   * to the newest last record that verifies. Answers how many epochs were taken over.
+   * to the newest last record that verifies, or to epoch `until`. Answers how many epochs were taken
+   * over.
    */
   async replay(
     committed: CommittedMeta,
     verifyTip: VerifyTip,
     onProgress: ReplayProgress = () => undefined,
+    until: number = Number.POSITIVE_INFINITY,
   ): Promise<number> {
     const head = committed.head();
     if (head === undefined) throw new DfsError('CORRUPT', 'Cannot replay: there is no snapshot');
     const known = await this.#headers((head.epoch + 1) as Epoch);
-    const chain = await this.#newestChain(known, head.recordId, verifyTip);
+    const all = await this.#newestChain(known, head.recordId, verifyTip);
+    const chain = all.filter(({ epoch }) => epoch <= until);
     return this.#carryOut(committed, chain, onProgress);
   }
 

@@ -12,11 +12,17 @@ export interface FetchOrder {
   parts: { offset: number; chunkOffset: number; lengthBytes: number }[];
 }
 
+/** Where the contents of chunks are. */
+export interface ContentSource {
+  chunks: Pick<ChunkStore, 'get'>;
+  committed: CommittedMeta;
+}
+
 /** The content of a chunk, verified, from the disks or from the metadata, by what is known of it. */
 export async function contentOf(
   id: ChunkId,
   row: ChunkRow | undefined,
-  from: { chunks: Pick<ChunkStore, 'get'>; committed: CommittedMeta },
+  from: ContentSource,
 ): Promise<Buffer> {
   const action = `Cannot read chunk ${id.toString('hex')}`;
   if (row === undefined) throw new DfsError('CORRUPT', `${action}: nothing is known of it`);

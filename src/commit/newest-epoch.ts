@@ -5,15 +5,12 @@ import { parseScheme } from '../chunk/mod.ts';
 import { type CommittedMeta, operationsOf } from '../meta/mod.ts';
 import type { ChunkStore, ChunkToRead } from '../store/mod.ts';
 import type { EpochLogs, VerifyTip } from './epoch-logs.ts';
+import { openEpoch } from './open-epoch.ts';
 import type { ReplayProgress } from './replay.ts';
 import { type CommittedSource, Snapshots } from './snapshots.ts';
 
-/**
- * The committed database at the newest epoch that the disks have. With `heals` that epoch then has
- * its redundancy: it counts as soon as it can be read, but may never have been published, when some
- * of its pieces were not on their disks.
- */
-export async function openNewest(options: {
+/** How a committed database is opened. */
+interface Opening {
   source: CommittedSource;
   logs: EpochLogs;
   chunks: ChunkStore;
@@ -21,15 +18,35 @@ export async function openNewest(options: {
   /** Identity of a record that is known to have been published. */
   published: Buffer | undefined;
   onReplay: ReplayProgress | undefined;
-}): Promise<CommittedMeta> {
-  const { source, logs, chunks, heals, published, onReplay } = options;
-  const verifyTip: VerifyTip = async (header, body) => {
+}
+
+/** The committed database at the newest epoch, or at a retained one. */
+export async function openCommitted(
+  options: Opening & { epoch: Epoch | undefined },
+): Promise<CommittedMeta> {
+  const { source, logs, epoch } = options;
+  if (epoch === undefined) return openNewest(options);
+  return openEpoch({ source, logs, epoch, verifyTip: tipVerifier(options) });
+}
+
+function tipVerifier({ source, chunks, heals, published }: Opening): VerifyTip {
+  return async (header, body) => {
     // Of what was published even lost chunks are no reason to go back: the others are right.
     const isKnown = published !== undefined && header.id.equals(published);
     const verifies = isKnown || (await chunksVerify(chunks, body));
     if (verifies && heals) await heal(chunks, body, source.log);
     return verifies;
   };
+}
+
+/**
+ * The committed database at the newest epoch that the disks have. With `heals` that epoch then has
+ * its redundancy: it counts as soon as it can be read, but may never have been published, when some
+ * of its pieces were not on their disks.
+ */
+async function openNewest(options: Opening): Promise<CommittedMeta> {
+  const { source, logs, onReplay } = options;
+  const verifyTip = tipVerifier(options);
   let committed = await Snapshots.openCommitted(source);
   try {
     await logs.replay(committed, verifyTip, onReplay);

@@ -15,8 +15,8 @@ export interface RetentionOptions {
  * Which chunks that nothing names have to stay.
  *
  * Invariants:
- *  1. A chunk stays while a retained epoch names it: a snapshot that is kept, or any epoch since
- *     the second newest one, which the logs lead to.
+ *  1. A chunk stays while a retained epoch names it: a snapshot that is kept, any epoch since the
+ *     second newest one, which the logs lead to, or one that is mounted.
  *  2. What is protected once and then no longer is not protected again, unless something names it:
  *     later snapshots are of later epochs, in which it is dead.
  *  3. `#moments` are in the order of their epochs and times: all epochs up to that of a moment
@@ -27,6 +27,8 @@ export class Retention {
   readonly #now: () => number;
   /** Newest first. */
   #snapshots: readonly AgedSnapshot[] = [];
+  /** Epochs that are mounted now. */
+  #pinned: readonly number[] = [];
   #moments: { epoch: number; atMs: number }[] = [];
 
   constructor(options: RetentionOptions) {
@@ -44,8 +46,9 @@ export class Retention {
     return (this.#snapshots[1] ?? this.#snapshots[0])?.epoch ?? 0;
   }
 
-  /** These are kept from now on. */
-  keep(snapshots: readonly AgedSnapshot[]): void {
+  /** These are kept from now on, and what the `pinned` epochs name as well. */
+  keep(snapshots: readonly AgedSnapshot[], pinned: readonly number[] = []): void {
+    this.#pinned = pinned;
     this.#snapshots = snapshots.toSorted((a, b) => b.epoch - a.epoch);
   }
 
@@ -67,7 +70,8 @@ export class Retention {
   /** Whether a chunk that was stored in one epoch and lost its last name in another has to stay. */
   protects({ born, died }: { born: number; died: number }): boolean {
     if (died > this.windowStart) return true;
-    if (this.#snapshots.some(({ epoch }) => born <= epoch && epoch < died)) return true;
+    const names = (epoch: number): boolean => born <= epoch && epoch < died;
+    if (this.#snapshots.some(({ epoch }) => names(epoch)) || this.#pinned.some(names)) return true;
     const youngMs = this.#now() - this.#options.settings().garbageGraceMs;
     return !this.#moments.some(({ epoch, atMs }) => epoch >= died && atMs <= youngMs);
   }

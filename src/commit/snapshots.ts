@@ -1,4 +1,4 @@
-import { existsSync, rmSync, statSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DfsError, messageOf } from '../base/errors.ts';
 import type { DiskId, Epoch } from '../base/ids.ts';
@@ -16,6 +16,8 @@ import {
   writeSnapshot,
 } from '../meta/mod.ts';
 import type { EpochLogs } from './epoch-logs.ts';
+import { pinnedEpochs } from './epoch-pins.ts';
+import { retainedSnapshots } from './retained-snapshots.ts';
 import type { Retention } from './retention.ts';
 import { type AgedSnapshot, keptEpochs, snapshotIntervalMs } from './thinning.ts';
 
@@ -68,12 +70,15 @@ export class Snapshots {
 
   /** Finds the snapshots there are. */
   async load(): Promise<void> {
-    const { logs, retention } = this.#options;
+    const { home, logs, retention, tag, log } = this.#options;
     const head = this.#head();
-    const all = logs.healthy;
-    const inStep = all.filter(([, log]) => isInStep(log, head));
-    const found = await agedSnapshots(inStep.length > 0 ? inStep : all, this.#options);
-    retention.keep(found);
+    const found = await retainedSnapshots({
+      disks: logs.healthy,
+      isNewest: ({ recordId }) => recordId?.equals(head.recordId) === true,
+      tag,
+      log,
+    });
+    retention.keep(found, pinnedEpochs(home));
     retention.published(head.epoch, Date.now() - head.cutTimeMs);
     this.#lastMs = retention.snapshots[0]?.cutTimeMs ?? 0;
   }
@@ -184,7 +189,7 @@ export class Snapshots {
 
   /** Deletes from all disks what is not kept any more, now that there is a newer one. */
   async #thinOut(newest: AgedSnapshot): Promise<void> {
-    const { logs, retention, settings } = this.#options;
+    const { home, logs, retention, settings } = this.#options;
     const others = retention.snapshots.filter(({ epoch }) => epoch !== newest.epoch);
     const all = [...others, newest];
     const { retentionMs } = settings();
@@ -196,8 +201,9 @@ export class Snapshots {
         if (oldest !== undefined) await log.dropBefore((oldest + 1) as Epoch);
       });
     }
-    // Invariant 2.
-    retention.keep(all.filter(({ epoch }) => kept.has(epoch)));
+    // Invariant 2; and what has been mounted by now is known, see epoch-pins.ts.
+    const left = all.filter(({ epoch }) => kept.has(epoch));
+    retention.keep(left, pinnedEpochs(home));
   }
 
   /** Whether it could be done. A disk that is full stays in service. */
@@ -272,28 +278,6 @@ export class Snapshots {
  */
 function isInStep(log: DiskLog, head: Head): boolean {
   return log.head()?.id.equals(head.recordId) === true;
-}
-
-/** The snapshots of some disks, each once, as far as their headers can be read. */
-async function agedSnapshots(
-  disks: [DiskId, DiskLog][],
-  { tag, log }: { tag: Buffer; log: Log },
-): Promise<AgedSnapshot[]> {
-  const found = new Map<number, AgedSnapshot>();
-  for (const [disk, { folder }] of disks) {
-    for (const { path, epoch } of await listSnapshots(folder)) {
-      if (found.has(epoch)) continue;
-      try {
-        const header = await readSnapshotHeader(path);
-        if (!header.volumeTag.equals(tag)) continue;
-        const cutTimeMs = header.cutTimeMs ?? statSync(path).mtimeMs;
-        found.set(epoch, { epoch, cutTimeMs });
-      } catch (error) {
-        log('warn', 'snapshot not usable', { disk, path, message: messageOf(error) });
-      }
-    }
-  }
-  return [...found.values()];
 }
 
 async function restore(options: CommittedSource): Promise<void> {

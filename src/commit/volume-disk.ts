@@ -29,6 +29,9 @@ export function diskPaths(path: string): {
 /** Opens the buckets of a disk, on whatever thread. */
 export type OpenBuckets = (options: BucketDiskOptions) => Promise<PieceDisk & HasSlots>;
 
+/** Opens them on the caller's thread. */
+export const openBucketsHere: OpenBuckets = (options) => BucketDisk.open(options);
+
 /** A disk of the map: open, or the reason why not. */
 export interface VolumeDisk {
   readonly entry: DiskEntry;
@@ -62,6 +65,17 @@ export async function checkIdentity(
   }
 }
 
+/** The log of a disk for who only reads it, also while somebody writes it. */
+export async function openReadOnlyLog(
+  path: string,
+  volumeUuid: string,
+  diskId: DiskId,
+): Promise<DiskLog> {
+  await checkIdentity(path, volumeUuid, diskId);
+  const { meta } = diskPaths(path);
+  return DiskLog.open({ folder: meta, volumeTag: volumeTag(volumeUuid), readOnly: true });
+}
+
 /**
  * Opens one disk. Whatever is wrong with it is its `problem` and no reason to fail: the others can
  * do. But a newer format is an error, because going on could do harm.
@@ -74,7 +88,7 @@ export async function openVolumeDisk(options: {
   openBuckets?: OpenBuckets | undefined;
 }): Promise<VolumeDisk> {
   const { entry, path, volumeUuid, readOnly } = options;
-  const openBuckets = options.openBuckets ?? ((disk) => BucketDisk.open(disk));
+  const { openBuckets = openBucketsHere } = options;
   const absent = (problem: string): VolumeDisk => ({
     entry,
     path,

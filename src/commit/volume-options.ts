@@ -15,6 +15,8 @@ export interface VolumeOptions {
   readOnly: boolean;
   /** Opens, writable too, a state that is older than what is known to have been committed. */
   takesOlder?: boolean;
+  /** As it was at this retained epoch, beside whoever writes it; to be read only. */
+  epoch?: Epoch;
   /** What is set; the defaults without. */
   settings?: Settings;
   log: Log;

@@ -14,11 +14,12 @@ import { EpochLogs } from './epoch-logs.ts';
 import { EpochPuts } from './epoch-puts.ts';
 import { contentOf, type FetchOrder, writeParts } from './fetch-order.ts';
 import { type ChunkChanges, Maintenance } from './maintenance.ts';
-import { openNewest } from './newest-epoch.ts';
+import { MovedChunks } from './moved-chunks.ts';
+import { openCommitted } from './newest-epoch.ts';
 import { Retention } from './retention.ts';
 import type { Segment } from './segments.ts';
 import { Snapshots } from './snapshots.ts';
-import type { VolumeDisk } from './volume-disk.ts';
+import { openBucketsHere, type VolumeDisk } from './volume-disk.ts';
 import { openVolumeDisks, usableDisks, VolumeDisks } from './volume-disks.ts';
 import { readMap } from './volume-map.ts';
 import type { VolumeHead, VolumeOptions } from './volume-options.ts';
@@ -53,6 +54,8 @@ export class Volume implements CommitBackend {
   readonly #puts: EpochPuts;
   readonly #retention: Retention;
   readonly #maintenance: Maintenance;
+  /** Of a volume that is read while it is written elsewhere. */
+  readonly #moved: MovedChunks | undefined;
   #settings: Settings;
   /** The record that is being written. */
   #publishing: Promise<void> = Promise.resolve();
@@ -68,9 +71,11 @@ export class Volume implements CommitBackend {
     chunks: ChunkStore;
     logs: EpochLogs;
     slots: VolumeSlots;
+    moved: MovedChunks | undefined;
   }) {
     const { options, map, disks, feed, chunks, logs } = parts;
     this.slots = parts.slots;
+    this.#moved = parts.moved;
     this.#settings = options.settings ?? DEFAULT_SETTINGS;
     this.#feed = feed;
     this.chunks = chunks;
@@ -119,8 +124,11 @@ export class Volume implements CommitBackend {
    */
   static async open(options: VolumeOptions): Promise<Volume> {
     const map = await readMap(options);
-    const { volumeUuid, readOnly, log } = options;
-    const disks = await openVolumeDisks(options, map);
+    const { volumeUuid, readOnly, epoch, log, openBuckets = openBucketsHere } = options;
+    assert(epoch === undefined || readOnly, 'what was is not changed');
+    const moved = epoch === undefined ? undefined : new MovedChunks({ openBuckets, log });
+    const opening = { ...options, openBuckets: moved?.openBuckets ?? openBuckets };
+    const disks = await openVolumeDisks(opening, map);
     const chunks = new ChunkStore({
       placer: createPlacer(map),
       disks: new Map(disks.map((disk) => [disk.entry.id, disk.buckets])),
@@ -137,13 +145,13 @@ export class Volume implements CommitBackend {
       };
       const slots = await VolumeSlots.open({ disks, chunks, logs, log });
       const { published } = slots;
-      const how = { heals: !readOnly, published, onReplay: options.onReplay };
-      const committed = await openNewest({ source, logs, chunks, ...how });
-      slots.check(committed, options);
+      const how = { heals: !readOnly, published, onReplay: options.onReplay, epoch };
+      const committed = await openCommitted({ source, logs, chunks, ...how });
+      if (epoch === undefined) slots.check(committed, options);
       const head = committed.head();
       assert(head !== undefined, 'an open volume has a head');
       const feed = new EpochFeed(committed, head, log);
-      const volume = new Volume({ options, map, disks, feed, chunks, logs, slots });
+      const volume = new Volume({ options, map, disks, feed, chunks, logs, slots, moved });
       volume.#newestEpoch = Math.max(logs.newest().epoch, volume.head.epoch);
       volume.#incarnation = Math.max(logs.newest().incarnation, volume.head.incarnation) + 1;
       await volume.#snapshots.load();
@@ -362,7 +370,7 @@ export class Volume implements CommitBackend {
     const id = Buffer.from(order.chunk) as ChunkId;
     const row = this.#feed.readable.chunk(id) ?? this.committed.chunk(id);
     const from = { chunks: this.chunks, committed: this.#feed.readable };
-    writeParts(order, await contentOf(id, row, from));
+    writeParts(order, await (this.#moved?.contentOf(id, row, from) ?? contentOf(id, row, from)));
   }
 
   /** Closes the disks; when `dying`, they are not told before of the newest epoch. */

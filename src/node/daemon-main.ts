@@ -6,6 +6,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { constants, PerformanceObserver } from 'node:perf_hooks';
 import { DfsError, InvariantError, messageOf } from '../base/errors.ts';
+import type { Epoch } from '../base/ids.ts';
 import { createLog } from '../base/log.ts';
 import { MountWatch } from '../base/os/mod.ts';
 import { FuseServer, type NegotiatedInit, unmount, unmountOwn } from '../fuse/mod.ts';
@@ -55,7 +56,8 @@ async function openVolume(): Promise<LiveVolume> {
     // A mount that was made read-only, or without access times, later on is taken as such.
     const updatesAtime = (): boolean =>
       !watch.options.includes('ro') && !watch.options.includes('noatime');
-    const options = { home, config, mode, readOnly, updatesAtime, log, onDeath: die };
+    const epoch = request.epoch === undefined ? {} : { epoch: request.epoch as Epoch };
+    const options = { home, config, mode, readOnly, ...epoch, updatesAtime, log, onDeath: die };
     return await LiveVolume.open(options);
   } catch (error) {
     const isTakeover = existsSync(paths.session);

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { assert, DfsError } from '../base/errors.ts';
-import type { DiskId, Epoch, Ino } from '../base/ids.ts';
+import { type DiskId, type Epoch, type Ino, ROOT_INO } from '../base/ids.ts';
 import { GIB } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
 import { CpuWait } from '../base/os/mod.ts';
@@ -26,6 +26,8 @@ export interface LiveVolumeOptions {
   config: Config;
   mode: 'weak' | 'strong';
   readOnly: boolean;
+  /** The retained epoch to be shown, instead of what is newest. */
+  epoch?: Epoch;
   /**
    * A kernel sends the requests, as it does unless told otherwise: it may be lent cache files, and
    * another process may take over.
@@ -143,6 +145,7 @@ export class LiveVolume {
       volumeUuid: config.volumeUuid,
       disks: config.disks.map(({ id, path }) => ({ id: id as DiskId, path })),
       readOnly,
+      ...(options.epoch === undefined ? {} : { epoch: options.epoch }),
       settings: settingsOf(config),
       log,
       capture: (ranges) => {
@@ -270,7 +273,8 @@ async function openParts(
     const state = `HOME is at epoch ${meta.committedEpoch}, its disks end at ${head.epoch}`;
     throw new DfsError('CORRUPT', `Cannot open ${home}: ${state}; are these its disks?`);
   }
-  if (meta.committedEpoch < head.epoch || meta.lastSeq < head.seq) {
+  const isNew = meta.inode(ROOT_INO) === undefined;
+  if (isNew || meta.committedEpoch < head.epoch || meta.lastSeq < head.seq) {
     log('info', 'taking over an epoch from the disks', { epoch: head.epoch });
     meta.rebase(paths.committed, head);
   }

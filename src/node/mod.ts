@@ -9,6 +9,8 @@ export { offlineSettings } from './config-changes.ts';
 export { type AddOrder, type DiskChange, DiskOrders } from './disk-orders.ts';
 export type { ChangePlan, HardwareFacts } from './disk-plan.ts';
 export type { DiskAtRisk, VolumeDrill } from './drill.ts';
+export { makeEpochHome } from './epoch-home.ts';
+export { type EpochsReport, listEpochs } from './epochs.ts';
 export type { FsckProgress, FsckReport } from './fsck.ts';
 export { forgetMount, homePaths, lockHome, requireConfig } from './home.ts';
 export { checkInitSizes, type InitRequest, initVolume } from './init.ts';

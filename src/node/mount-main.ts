@@ -2,7 +2,7 @@
  * The supervisor of one mount: locks HOME, mounts, and keeps a daemon serving until the mount is
  * gone.
  */
-import { readFileSync, writeSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { createLog } from '../base/log.ts';
 import { type MountFlags, mountDevice, runSupervisor } from '../fuse/mod.ts';
@@ -20,6 +20,8 @@ export interface MountRequest {
   /** As {@link Config.commitDeadlineMs}, for this mount. */
   deadlineMs?: number;
   readOnly: boolean;
+  /** The retained epoch to be shown; `home` is a folder for this mount alone, and goes with it. */
+  epoch?: number;
   flags?: Partial<MountFlags>;
   verbose: boolean;
 }
@@ -60,6 +62,14 @@ async function daemonEnvironment(): Promise<NodeJS.ProcessEnv> {
   const threads = Math.min(THREADS_MAX, WAITS_OF_HOME + WAITS_A_DISK * disks);
   const { UV_THREADPOOL_SIZE = `${threads}`, MALLOC_ARENA_MAX = '2' } = process.env;
   return { ...process.env, UV_THREADPOOL_SIZE, MALLOC_ARENA_MAX };
+}
+
+/** Who looks whether HOME is in use, which makes its lock anew, must not find it half gone. */
+function removeHome(home: string): void {
+  if (!existsSync(home)) return;
+  const doomed = `${home}.old`;
+  renameSync(home, doomed);
+  rmSync(doomed, { recursive: true, force: true });
 }
 
 async function main(): Promise<number> {
@@ -105,4 +115,6 @@ try {
 } catch (error) {
   answer({ error: packError(error) });
   process.exitCode = 1;
+} finally {
+  if (request.epoch !== undefined) removeHome(request.home);
 }

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { DfsError } from '../base/errors.ts';
-import type { DiskId } from '../base/ids.ts';
+import type { DiskId, Epoch } from '../base/ids.ts';
 import type { Log, LogLevel } from '../base/log.ts';
 import type { Settings } from '../base/settings.ts';
 import type {
@@ -29,6 +29,8 @@ export interface StoreClientOptions {
   volumeUuid: string;
   disks: { id: DiskId; path: string }[];
   readOnly: boolean;
+  /** As {@link VolumeOptions.epoch}. */
+  epoch?: Epoch;
   settings: Settings;
   log: Log;
   capture: (ranges: ReadRange[]) => CapturedRange[];
@@ -65,9 +67,10 @@ export class StoreClient implements VolumeStore {
   #onFsckProgress: (progress: FsckProgress) => void = () => undefined;
 
   constructor(options: StoreClientOptions) {
-    const { home, volumeUuid, disks, readOnly, settings } = options;
+    const { home, volumeUuid, disks, readOnly, epoch, settings } = options;
     const { log, capture, wantEpoch, onDeath } = options;
-    const workerData: StoreWorkerData = { home, volumeUuid, disks, readOnly, settings };
+    const volume = { home, volumeUuid, disks, readOnly, settings };
+    const workerData: StoreWorkerData = { ...volume, ...(epoch === undefined ? {} : { epoch }) };
     this.#worker = new Worker(new URL('./store-worker-main.js', import.meta.url), { workerData });
     this.#rpc = new Rpc(this.#worker, {
       capture,

@@ -4,7 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert } from '../base/errors.ts';
-import type { ChunkId, DiskId } from '../base/ids.ts';
+import type { ChunkId, DiskId, Epoch } from '../base/ids.ts';
 import type { Settings } from '../base/settings.ts';
 import type {
   CapturedRange,
@@ -29,6 +29,7 @@ export interface StoreWorkerData {
   volumeUuid: string;
   disks: { id: DiskId; path: string }[];
   readOnly: boolean;
+  epoch?: Epoch;
   settings: Settings;
 }
 

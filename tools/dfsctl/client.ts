@@ -1,4 +1,4 @@
-import { closeSync } from 'node:fs';
+import { closeSync, existsSync } from 'node:fs';
 import { Client, type Dispatcher } from 'undici';
 import { DfsError, messageOf } from '../../src/base/errors.ts';
 import { homePaths, lockHome, socketAddress, unpackError } from '../../src/node/mod.ts';
@@ -142,11 +142,14 @@ async function answering(home: string, deadlineMs: number): Promise<void> {
 
 /** Whether a process holds HOME: a daemon, its supervisor or another command. */
 export function isHomeInUse(home: string): boolean {
+  // That of a mounted epoch goes with the mount.
+  if (!existsSync(home)) return false;
   let lock: number;
   try {
     lock = lockHome(home);
   } catch (error) {
     if (error instanceof DfsError && error.code === 'BUSY') return true;
+    if (!existsSync(home)) return false;
     throw error;
   }
   closeSync(lock);

@@ -1,8 +1,8 @@
 import { realpathSync } from 'node:fs';
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { DfsError, messageOf } from '../../src/base/errors.ts';
 import { type MountFlags, parseMountOptions } from '../../src/fuse/mod.ts';
-import { requireConfig, type StatusReport } from '../../src/node/mod.ts';
+import { makeEpochHome, requireConfig, type StatusReport } from '../../src/node/mod.ts';
 import { withDaemon } from './client.ts';
 import { parseDeadline } from './deadline.ts';
 import { examples } from './examples.ts';
@@ -18,6 +18,7 @@ interface MountOptions extends OutputOptions {
   mode?: 'weak' | 'strong';
   deadline?: number;
   readOnly?: true;
+  epoch?: number;
   options: string[];
   foreground?: true;
   verbose?: true;
@@ -38,6 +39,7 @@ export function registerMount(program: Command): void {
     )
     .option('--deadline <seconds>', 'how long changes may wait for their commit', parseDeadline)
     .option('--read-only', 'let nothing be changed; the same as -o ro')
+    .option('--epoch <number>', 'show the volume as it was; needs --read-only', parseEpoch)
     .option('-o, --options <list>', 'as of mount(8): ro,noatime,nosuid,...', collect, [])
     .option('--foreground', 'stay until it is unmounted; Ctrl-C unmounts')
     .option('--verbose', 'write more into HOME/daemon.log')
@@ -48,9 +50,16 @@ export function registerMount(program: Command): void {
         'dfsctl mount /var/lib/dfs /srv/files',
         'dfsctl mount ./home ./mnt --mode strong --foreground',
         'dfsctl mount ./home ./mnt -o noatime,nosuid,nodev',
+        'dfsctl mount ./home ./old --epoch 4711 --read-only',
       ),
     )
     .action(mount);
+}
+
+function parseEpoch(text: string): number {
+  const epoch = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(epoch)) return epoch;
+  throw new InvalidArgumentError('Give the number of an epoch, as "dfsctl epochs" lists them.');
 }
 
 function collect(list: string, lists: string[]): string[] {
@@ -61,14 +70,21 @@ async function mount(homeName: string, mountName: string, options: MountOptions)
   const flags = flagsOf(options.options);
   const { home, mountPoint: elsewhere } = findTarget(homeName);
   const config = await requireConfig(home);
-  if (elsewhere !== undefined && !(await detachDeadMount(elsewhere))) {
+  const readOnly = options.readOnly ?? flags.readOnly ?? false;
+  const { epoch } = options;
+  if (epoch !== undefined && !readOnly) {
+    const state = 'what was cannot be changed; add --read-only';
+    throw new DfsError('BAD_ARGUMENT', `Cannot mount epoch ${epoch} of ${homeName}: ${state}`);
+  }
+  if (epoch === undefined && elsewhere !== undefined && !(await detachDeadMount(elsewhere))) {
     const hint = `"dfsctl umount ${elsewhere}" ends that`;
     throw new DfsError('BUSY', `Cannot mount ${homeName}: it is mounted on ${elsewhere}; ${hint}`);
   }
   const mountPoint = await prepareMountPoint(mountName, { home, config });
-  const readOnly = options.readOnly ?? flags.readOnly ?? false;
+  const volumeHome = realpathSync(home);
   const request = {
-    home: realpathSync(home),
+    home: epoch === undefined ? volumeHome : await makeEpochHome(volumeHome, config, epoch),
+    ...(epoch === undefined ? {} : { epoch }),
     mountPoint,
     ...(options.mode === undefined ? {} : { mode: options.mode }),
     ...(options.deadline === undefined ? {} : { deadlineMs: options.deadline }),
@@ -79,13 +95,17 @@ async function mount(homeName: string, mountName: string, options: MountOptions)
   const running = await withClock(`Opening the volume of ${home}`, () => startMount(request));
   // Ctrl-C must unmount from the moment on that somebody can know of the mount.
   const end =
-    options.foreground === true ? stay(running, { home, mountPoint }) : Promise.resolve(undefined);
+    options.foreground === true
+      ? stay(running, { home: request.home, mountPoint })
+      : Promise.resolve(undefined);
   const mode = options.mode ?? config.mode;
   const how = `${mode} mode${readOnly ? ', read-only' : ''}`;
-  printFacts(options, { home, mountPoint, mode, readOnly }, (style) => [
-    `${style.good('Mounted')} ${home} on ${mountPoint}: ${how}`,
+  const which = epoch === undefined ? home : `epoch ${epoch} of ${home}`;
+  const facts = { home, mountPoint, mode, readOnly, ...(epoch === undefined ? {} : { epoch }) };
+  printFacts(options, facts, (style) => [
+    `${style.good('Mounted')} ${which} on ${mountPoint}: ${how}`,
   ]);
-  await remarkProblems(home);
+  await remarkProblems(request.home);
   if (options.foreground !== true) running.letGo();
   await end;
 }

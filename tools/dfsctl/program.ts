@@ -5,6 +5,7 @@ import { registerCommit } from './commit.ts';
 import { registerConfig } from './config.ts';
 import { registerDiskmap } from './diskmap.ts';
 import { registerDrill } from './drill.ts';
+import { registerEpochs } from './epochs.ts';
 import { registerFsck } from './fsck.ts';
 import { registerInit } from './init.ts';
 import { registerMode } from './mode.ts';
@@ -34,6 +35,7 @@ export function createProgram(): Command {
     registerDiskmap,
     registerCache,
     registerConfig,
+    registerEpochs,
     registerRecover,
     registerDrill,
     registerFsck,
