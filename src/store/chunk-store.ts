@@ -150,6 +150,17 @@ export class ChunkStore {
     return verifyChunk(this.#parts(), chunk);
   }
 
+  /** The disks of the map, in any state. */
+  get diskIds(): DiskId[] {
+    const { disks } = this.#parts();
+    return disks.all().map(({ diskId }) => diskId);
+  }
+
+  /** How a disk is, without asking it. */
+  statusOf(diskId: DiskId): DiskStatus {
+    return this.#parts().disks.status(diskId);
+  }
+
   /** How each disk is. */
   async health(): Promise<DiskHealth[]> {
     const { disks } = this.#parts();
