@@ -122,6 +122,17 @@ export class ChunkTable {
     this.inline.recount();
   }
 
+  /**
+   * Counts again how often each chunk is named, by the extents; how many counts were wrong. A
+   * chunk that turns out to have no name died in `epoch`.
+   */
+  recount(epoch: Epoch): number {
+    const { changes } = this.#sql.recount.run();
+    this.#sql.alive.run();
+    this.#sql.allDied.run(epoch);
+    return changes;
+  }
+
   get(id: ChunkId): ChunkRow | undefined {
     return this.#sql.get.get(id) as ChunkRow | undefined;
   }
@@ -181,6 +192,14 @@ function prepare(db: Database.Database) {
       `select ${columns} from chunk indexed by dead
        where died is not null and (died, id) > (?, ?) order by died, id limit ?`,
     ),
+    recount: db.prepare(
+      `update chunk set refs = counted.uses from (
+         select c.id as id, count(e.chunk) as uses from chunk c
+         left join extent e on e.chunk = c.id group by c.id
+       ) as counted where counted.id = chunk.id and chunk.refs <> counted.uses`,
+    ),
+    alive: db.prepare('update chunk set died = null where refs > 0 and died is not null'),
+    allDied: db.prepare('update chunk set died = ? where refs = 0 and died is null'),
     totals: db.prepare('select count(*), coalesce(sum(length), 0) from chunk where refs > 0').raw(),
     deadTotals: db
       .prepare('select count(*), coalesce(sum(length), 0) from chunk where died is not null')

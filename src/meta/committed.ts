@@ -235,6 +235,16 @@ export class CommittedMeta {
     );
   }
 
+  /** Counts the references of all chunks again, by the extents; how many were wrong. */
+  recount(): number {
+    const epoch = this.head()?.epoch ?? (0 as Epoch);
+    try {
+      return this.db.transaction(() => this.#chunks.recount(epoch)).immediate();
+    } catch (error) {
+      throw sqliteError(error, this.#path);
+    }
+  }
+
   /** Writes a consistent copy to `target`, which must not exist. */
   copyTo(target: string): void {
     rmSync(target, { force: true });
