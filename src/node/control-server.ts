@@ -17,6 +17,7 @@ import { socketAddress } from './socket-path.ts';
 import { liveStats } from './stats.ts';
 import { liveStatus } from './status.ts';
 import { uncommittedOf } from './uncommitted.ts';
+import { type Route, type Say, workRoutes } from './work-routes.ts';
 
 export interface ControlOptions {
   socket: string;
@@ -30,10 +31,6 @@ export interface ControlOptions {
   onUnmount: (options: { commit: boolean }) => void;
   log: Log;
 }
-
-/** Writes one line of a streamed answer. */
-type Say = (event: object) => void;
-type Route = (query: URLSearchParams, say: Say) => unknown;
 
 const PROGRESS_MS = 200;
 /** The one text there is: GET /metrics. */
@@ -56,7 +53,8 @@ export class ControlServer {
     this.#routes = {
       'GET /status': () => liveStatus(volume, { home, mountPoint }),
       'GET /stats': () => liveStats(volume, operations()),
-      'GET /metrics': () => metricsText(liveStats(volume, operations())),
+      'GET /metrics': async () =>
+        metricsText(liveStats(volume, operations()), await volume.store.work()),
       'GET /receipt': (query) => volume.receipt(inoOf(query)),
       'GET /locate': async (query) => ({
         receipt: await volume.receipt(inoOf(query)),
@@ -76,11 +74,15 @@ export class ControlServer {
           cache: volume.cache,
           invalidate: query.get('pages') === 'keep' ? undefined : invalidate,
         }),
-      'POST /fsck': (_query, say) => volume.store.fsck((progress) => say({ progress })),
       'POST /drill': async (_query, say): Promise<VolumeDrill> => {
         const disks = await volume.store.drill((progress) => say({ progress }));
         return { ...disks, home: uncommittedOf(volume) };
       },
+      'POST /fsck': (query, say) =>
+        volume.store.fsck({ repair: query.get('repair') === 'true' }, (progress) =>
+          say({ progress }),
+        ),
+      ...workRoutes(volume),
       'POST /unmount': (query) => onUnmount({ commit: query.get('commit') !== 'false' }),
     };
     this.#server = createServer((request, response) => void this.#serve(request, response));

@@ -2,7 +2,9 @@ import type { ChunkId } from '../base/ids.ts';
 import { hashChunk, parseScheme } from '../chunk/mod.ts';
 import type { Volume } from '../commit/mod.ts';
 import { type ChunkRow, INLINE_SCHEME } from '../meta/mod.ts';
+import type { WorkFacts } from '../repair/mod.ts';
 import type { ChunkReport } from '../store/mod.ts';
+import type { Background } from './background.ts';
 
 /** How far a check is. */
 export interface FsckProgress {
@@ -28,6 +30,45 @@ export interface FsckReport {
   lost: LostChunk[];
   /** What is wrong with the metadata itself. */
   inconsistencies: string[];
+  /** What was done about it, if it was asked for. */
+  repaired?: FsckRepairs;
+}
+
+/** What a check put right. */
+export interface FsckRepairs {
+  /** Chunks whose number of references was wrong. */
+  references: number;
+  /** Bytes of pieces that were written anew. */
+  bytes: number;
+  /** What a walk over all chunks found afterwards. */
+  degradedChunks: number;
+  lostChunks: number;
+}
+
+/**
+ * Counts references again, has the background work mend what the check before found, and waits for
+ * it. BUSY when that is paused.
+ */
+export async function repairAfter(
+  report: FsckReport,
+  volume: Volume,
+  background: Background,
+): Promise<FsckReport> {
+  const references = volume.committed.recount();
+  const before = bytesOf(background.facts);
+  const after = await background.lookAgain();
+  const repaired: FsckRepairs = {
+    references,
+    bytes: bytesOf(after) - before,
+    degradedChunks: after.lastWalk?.degraded ?? 0,
+    lostChunks: after.lastWalk?.lost ?? 0,
+  };
+  return { ...report, inconsistencies: volume.committed.inconsistencies(), repaired };
+}
+
+function bytesOf(facts: WorkFacts | undefined): number {
+  const { rebuild = 0, rebalance = 0, reencode = 0 } = facts?.totals.bytes ?? {};
+  return rebuild + rebalance + reencode;
 }
 
 const CHUNKS_A_BATCH = 256;

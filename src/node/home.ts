@@ -16,6 +16,8 @@ export interface HomePaths {
   cache: string;
   socket: string;
   lock: string;
+  /** How far background work is. */
+  work: string;
   log: string;
   /** What INIT agreed on, for the daemon that takes over. */
   session: string;
@@ -35,6 +37,7 @@ export function homePaths(home: string): HomePaths {
     cache: join(home, 'cache'),
     socket: join(home, 'control.sock'),
     lock: join(home, 'lock'),
+    work: join(home, 'work'),
     log: join(home, 'daemon.log'),
     session: join(home, 'session.json'),
     opens: join(home, 'opens'),

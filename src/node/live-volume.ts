@@ -163,6 +163,8 @@ export class LiveVolume {
     try {
       const opened = await openParts({ home, config, store, pauses, log }, late);
       late.volume = new LiveVolume({ options, ...opened, store, pauses, cpuWait });
+      // Not earlier: it may want an epoch.
+      if (!readOnly) await store.startWork();
       return late.volume;
     } catch (error) {
       late.cache?.close();

@@ -1,13 +1,15 @@
-import { assert } from '../base/errors.ts';
+import { assert, DfsError } from '../base/errors.ts';
 import type { Settings } from '../base/settings.ts';
 import type { EpochCut, FetchOrder, Segment, SmallCommit, VolumeHead } from '../commit/mod.ts';
 import { Volume } from '../commit/mod.ts';
 import type { DiskMap } from '../diskmap/mod.ts';
 import type { Extent } from '../meta/mod.ts';
+import type { WorkFacts } from '../repair/mod.ts';
 import { type DiskDrill, drillDisks } from './drill.ts';
 import { type FsckProgress, type FsckReport, fsck } from './fsck.ts';
 import { carryOut, type HardwareOrder } from './hardware-orders.ts';
 import { type LocatedExtent, locate } from './locate.ts';
+import { changeScheme, type SchemeReport, schemeReport } from './scheme-change.ts';
 import type { StoreClientOptions, VolumeStore } from './store-client.ts';
 import type { SurveyProgress } from './survey.ts';
 import { type VolumeReport, volumeReport } from './volume-report.ts';
@@ -68,7 +70,32 @@ export class LocalStore implements VolumeStore {
   }
 
   report(): Promise<VolumeReport> {
-    return volumeReport(this.#opened);
+    return volumeReport(this.#opened, undefined);
+  }
+
+  /** There is none: nobody stays long enough. */
+  startWork(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  work(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  scheme(): Promise<SchemeReport> {
+    return Promise.resolve(schemeReport(this.#opened));
+  }
+
+  setScheme(wanted: string): Promise<SchemeReport> {
+    return changeScheme(this.#opened, wanted);
+  }
+
+  workOrder(): Promise<WorkFacts> {
+    return Promise.reject(noWork());
+  }
+
+  workWait(): Promise<WorkFacts> {
+    return Promise.reject(noWork());
   }
 
   map(): Promise<DiskMap> {
@@ -83,8 +110,11 @@ export class LocalStore implements VolumeStore {
     return locate(this.#opened, extents);
   }
 
-  fsck(onProgress: (progress: FsckProgress) => void): Promise<FsckReport> {
-    return fsck(this.#opened, onProgress);
+  fsck(
+    { repair }: { repair: boolean },
+    onProgress: (progress: FsckProgress) => void,
+  ): Promise<FsckReport> {
+    return repair ? Promise.reject(noWork()) : fsck(this.#opened, onProgress);
   }
 
   drill(onProgress: (progress: SurveyProgress) => void): Promise<DiskDrill> {
@@ -94,4 +124,9 @@ export class LocalStore implements VolumeStore {
   async close(): Promise<void> {
     await this.#volume?.close();
   }
+}
+
+function noWork(): DfsError {
+  const state = 'the volume is only looked at; mount it';
+  return new DfsError('BAD_ARGUMENT', `Cannot use background work: ${state}`);
 }

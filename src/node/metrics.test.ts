@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { WorkFacts } from '../repair/mod.ts';
 import { metricsText } from './metrics.ts';
 import type { StatsReport } from './stats.ts';
 
@@ -60,7 +61,7 @@ const STATS: StatsReport = {
 };
 
 test('metricsText() is the text format of Prometheus, line by line', () => {
-  const lines = metricsText(STATS).split('\n');
+  const lines = metricsText(STATS, undefined).split('\n');
   expect(lines.pop()).toBe('');
   const name = '[a-z_]+';
   const label = `${name}="(?:[^"\\\\\\n]|\\\\["\\\\n])*"`;
@@ -77,7 +78,7 @@ test('metricsText() is the text format of Prometheus, line by line', () => {
 });
 
 test('its histograms count up to their total', () => {
-  const lines = metricsText(STATS).split('\n');
+  const lines = metricsText(STATS, undefined).split('\n');
   const buckets = lines.filter((line) => line.startsWith('dfs_request_seconds_bucket'));
   const counts = buckets.map((line) => Number(line.split(' ')[1]));
   expect(counts).toEqual([...counts].sort((a, b) => a - b));
@@ -85,4 +86,62 @@ test('its histograms count up to their total', () => {
   expect(buckets.at(-1)).toBe('dfs_request_seconds_bucket{operation="READ",le="+Inf"} 12');
   expect(lines).toContain('dfs_request_seconds_sum{operation="READ"} 0.008');
   expect(lines).toContain('dfs_request_seconds_count{operation="READ"} 12');
+});
+
+test('metricsText() has background work where there is some', () => {
+  const work: WorkFacts = {
+    state: 'working',
+    kind: 'rebuild',
+    done: 3,
+    total: 10,
+    bytes: 300,
+    totalBytes: 1000,
+    rate: 50,
+    etaMs: 14_000,
+    pausedBy: undefined,
+    limit: undefined,
+    problem: '',
+    lastWalk: {
+      mapVersion: 2,
+      beganMs: 1,
+      endedMs: 2,
+      isCurrent: true,
+      chunks: 20,
+      degraded: 10,
+      misplaced: 0,
+      lost: 1,
+      otherScheme: 0,
+      waiting: 0,
+    },
+    scrub: {
+      cursorShare: 0.25,
+      startedMs: 1000,
+      endsMs: 2000,
+      isAsked: false,
+      bytes: 9,
+      bad: 2,
+      lastFullMs: 1500,
+      lastBad: 0,
+    },
+    totals: {
+      bytes: { rebuild: 300, reencode: 0, rebalance: 7, garbage: 0 },
+      failures: 1,
+      forgotten: 4,
+    },
+  };
+  const lines = metricsText(STATS, work).split('\n');
+  for (const line of [
+    'dfs_work_state{state="working"} 1',
+    'dfs_work_state{state="idle"} 0',
+    'dfs_work_chunks 10',
+    'dfs_work_bytes_total{kind="rebalance"} 7',
+    'dfs_chunks_found{condition="degraded"} 10',
+    'dfs_chunks_found{condition="lost"} 1',
+    'dfs_walk_is_current 1',
+    'dfs_scrub_done_ratio 0.25',
+    'dfs_scrub_last_full_timestamp_seconds 1.5',
+  ]) {
+    expect(lines).toContain(line);
+  }
+  expect(metricsText(STATS, undefined)).not.toContain('dfs_work');
 });

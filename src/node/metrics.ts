@@ -1,18 +1,17 @@
 import type { LatencyBucket } from '../base/latencies.ts';
+import type { WorkFacts } from '../repair/mod.ts';
+import { family, type Labels, type Sample } from './metric-family.ts';
 import type { CommitFigures, StatsReport } from './stats.ts';
+import { workFamilies } from './work-metrics.ts';
 
 /** Upper bounds of the histograms in ms: powers of four from a microsecond, which are bucket ends. */
 const BOUNDS_MS: number[] = Array.from({ length: 13 }, (_, index) => 4 ** index / 1000);
-
-type Labels = Record<string, string>;
-type Sample = [labels: Labels, value: number];
-type Kind = 'counter' | 'gauge' | 'histogram';
 
 /**
  * The counts as Prometheus reads them: text format 0.0.4. Times are seconds there, and counters
  * begin anew with a new daemon, which Prometheus expects.
  */
-export function metricsText(stats: StatsReport): string {
+export function metricsText(stats: StatsReport, work: WorkFacts | undefined): string {
   const { cache, commit, loop } = stats;
   const operations = Object.entries(stats.operations);
   const each = (field: 'count' | 'bytes' | 'errors'): Sample[] =>
@@ -65,6 +64,7 @@ export function metricsText(stats: StatsReport): string {
     family('committed_epoch', 'gauge', 'The newest committed epoch.', one(commit.epoch)),
     family('uncommitted_operations', 'gauge', 'Changes in no epoch.', one(commit.waitingOps)),
     family('uncommitted_bytes', 'gauge', 'Dirty bytes in no epoch.', one(commit.waitingBytes)),
+    ...workFamilies(work),
   ].join('');
 }
 
@@ -87,17 +87,6 @@ function deadlineFamilies({ deadline, isFailing, waitingWriters }: CommitFigures
   ];
 }
 
-/** One metric with its samples; a sample's own `__suffix` label goes behind the name. */
-function family(name: string, kind: Kind, help: string, samples: Sample[]): string {
-  const full = `dfs_${name}`;
-  const lines = samples.map(([{ __suffix = '', ...labels }, value]) => {
-    const inside = Object.entries(labels).map(([key, text]) => `${key}="${escaped(text)}"`);
-    const braces = inside.length === 0 ? '' : `{${inside.join(',')}}`;
-    return `${full}${__suffix}${braces} ${value}\n`;
-  });
-  return `# HELP ${full} ${help}\n# TYPE ${full} ${kind}\n${lines.join('')}`;
-}
-
 function histogram(labels: Labels, latency: LatencyBucket[], totalMs: number): Sample[] {
   const total = latency.reduce((sum, [, count]) => sum + count, 0);
   const samples = BOUNDS_MS.map((boundMs): Sample => {
@@ -111,8 +100,4 @@ function histogram(labels: Labels, latency: LatencyBucket[], totalMs: number): S
     [{ ...labels, __suffix: '_sum' }, totalMs / 1000],
     [{ ...labels, __suffix: '_count' }, total],
   ];
-}
-
-function escaped(text: string): string {
-  return text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
 }

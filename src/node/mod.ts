@@ -3,6 +3,8 @@
  * needs: making, mounting, recovering and inspecting a volume, and the control API of a mounted
  * one.
  */
+
+export type { WorkFacts } from '../repair/mod.ts';
 export type { CacheDropReport } from './cache-drop.ts';
 export { type Config, writeConfig } from './config.ts';
 export { offlineSettings } from './config-changes.ts';
@@ -11,7 +13,7 @@ export type { ChangePlan, HardwareFacts } from './disk-plan.ts';
 export type { DiskAtRisk, VolumeDrill } from './drill.ts';
 export { makeEpochHome } from './epoch-home.ts';
 export { type EpochsReport, listEpochs } from './epochs.ts';
-export type { FsckProgress, FsckReport } from './fsck.ts';
+export type { FsckProgress, FsckRepairs, FsckReport } from './fsck.ts';
 export { forgetMount, homePaths, lockHome, requireConfig } from './home.ts';
 export { checkInitSizes, type InitRequest, initVolume } from './init.ts';
 export { LiveVolume, type LiveVolumeOptions } from './live-volume.ts';
@@ -23,6 +25,7 @@ export type { Receipt } from './receipts.ts';
 export { type RecoverReport, type RecoverRequest, recoverVolume } from './recover.ts';
 export { type RehearsalOutcome, rehearseRecovery } from './rehearse.ts';
 export { packError, unpackError } from './rpc.ts';
+export type { SchemeReport } from './scheme-change.ts';
 export type { SchemeChoice } from './scheme-choice.ts';
 export { socketAddress } from './socket-path.ts';
 export type { CacheFigures, CommitFigures, StatsReport } from './stats.ts';

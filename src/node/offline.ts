@@ -82,7 +82,7 @@ export async function openOffline(home: string, log: Log): Promise<OfflineVolume
       const live = new LiveMeta(homePaths(home).meta);
       const waiting = { uncommittedOps: live.pendingOps, dirtyFiles: live.dirtyInodes().length };
       await live.close();
-      return offlineStatus(await volumeReport(volume), { home, config, ...waiting });
+      return offlineStatus(await volumeReport(volume, undefined), { home, config, ...waiting });
     },
     fsck: (onProgress) => fsck(volume, onProgress),
     drill: async (onProgress) => {

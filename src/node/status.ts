@@ -1,4 +1,5 @@
 import type { CommitProgress, DeadlineFigures } from '../commit/mod.ts';
+import type { WorkFacts } from '../repair/mod.ts';
 import type { Config } from './config.ts';
 import type { LiveVolume } from './live-volume.ts';
 import type { DiskReport, VolumeReport } from './volume-report.ts';
@@ -19,7 +20,11 @@ export interface StatusReport {
   fsyncMeans: string;
   /** How many folders and files have a mode of their own; of a mounted volume. */
   marked?: { strong: number; weak: number };
-  health: 'healthy' | 'degraded' | 'failing';
+  /**
+   * `checking`: nothing is known to be wrong, but not all is known. `unchecked`: so it stays, because
+   * nobody looks.
+   */
+  health: 'healthy' | 'checking' | 'unchecked' | 'degraded' | 'failing';
   problems: string[];
   capacityBytes: number;
   usedBytes: number;
@@ -43,6 +48,8 @@ export interface StatusReport {
   cacheLimitBytes: number;
   degradedReads: number;
   disks: DiskReport[];
+  /** Background work; undefined where nobody works: read-only, or not mounted. */
+  work: WorkFacts | undefined;
 }
 
 const LEFT =
@@ -66,7 +73,7 @@ export async function liveStatus(
     readOnly: volume.readOnly,
     fsyncMeans: fsyncWords(volume.mode, report),
     marked: volume.fileSystem.modes.counts,
-    health: alarms.length > 0 ? 'failing' : report.problems.length > 0 ? 'degraded' : 'healthy',
+    health: healthOf(report, alarms),
     problems: [...report.problems, ...left, ...alarms],
     dirtyBytes: cache.dirtyBytes + cache.frozenBytes,
     uncommittedOps: meta.pendingOps,
@@ -77,6 +84,15 @@ export async function liveStatus(
     cacheBytes: cache.cachedBytes,
     cacheLimitBytes: cache.limitBytes,
   };
+}
+
+/** Healthy is only what was looked at, all of it, since the hardware last changed. */
+function healthOf({ problems, work }: VolumeReport, alarms: string[]): StatusReport['health'] {
+  if (alarms.length > 0 || (work?.lastWalk?.lost ?? 0) > 0) return 'failing';
+  if (problems.length > 0) return 'degraded';
+  if (work === undefined) return 'unchecked';
+  const { isCurrent = false, misplaced = 0, otherScheme = 0 } = work.lastWalk ?? {};
+  return isCurrent && misplaced === 0 && otherScheme === 0 ? 'healthy' : 'checking';
 }
 
 /** What keeps changes from the disks. */
@@ -107,7 +123,7 @@ export function offlineStatus(
     mode: config.mode,
     readOnly: false,
     fsyncMeans: fsyncWords(config.mode, report),
-    health: report.problems.length > 0 ? 'degraded' : 'healthy',
+    health: healthOf(report, []),
     problems,
     dirtyBytes: 0,
     uncommittedOps,
@@ -136,6 +152,7 @@ function committedStatus(report: VolumeReport) {
     epochAgeMs: Date.now() - report.epochCutMs,
     degradedReads: report.degradedReads,
     disks: report.disks,
+    work: report.work,
   };
 }
 

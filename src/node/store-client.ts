@@ -15,11 +15,14 @@ import type {
 } from '../commit/mod.ts';
 import type { DiskMap } from '../diskmap/mod.ts';
 import type { Extent } from '../meta/mod.ts';
+import type { WorkFacts } from '../repair/mod.ts';
+import type { WorkOrder } from './background.ts';
 import type { DiskDrill } from './drill.ts';
 import type { FsckProgress, FsckReport } from './fsck.ts';
 import type { HardwareOrder } from './hardware-orders.ts';
 import type { LocatedExtent } from './locate.ts';
 import { Rpc } from './rpc.ts';
+import type { SchemeReport } from './scheme-change.ts';
 import type { StoreWorkerData } from './store-worker-main.ts';
 import type { SurveyProgress } from './survey.ts';
 import type { VolumeReport } from './volume-report.ts';
@@ -51,9 +54,23 @@ export interface VolumeStore extends CommitBackend {
   map(): Promise<DiskMap>;
   /** Changes the hardware: the map that is in use then. */
   changeHardware(order: HardwareOrder): Promise<DiskMap>;
+  /** Begins background work, once whoever commits is there. */
+  startWork(): Promise<void>;
+  /** Undefined where there is none. */
+  work(): Promise<WorkFacts | undefined>;
+  workOrder(order: WorkOrder): Promise<WorkFacts>;
+  /** Resolves when background work has nothing left that can be done now. */
+  workWait(): Promise<WorkFacts>;
+  scheme(): Promise<SchemeReport>;
+  /** Gives the volume another scheme; `auto` is one. */
+  setScheme(wanted: string): Promise<SchemeReport>;
   locate(extents: Extent[]): Promise<LocatedExtent[]>;
-  fsck(onProgress: (progress: FsckProgress) => void): Promise<FsckReport>;
   drill(onProgress: (progress: SurveyProgress) => void): Promise<DiskDrill>;
+  /** Checks everything; with `repair` what can be mended is. */
+  fsck(
+    options: { repair: boolean },
+    onProgress: (progress: FsckProgress) => void,
+  ): Promise<FsckReport>;
   close(): Promise<void>;
 }
 
@@ -135,13 +152,40 @@ export class StoreClient implements VolumeStore {
     return this.#rpc.call('changeHardware', order);
   }
 
+  startWork(): Promise<void> {
+    return this.#rpc.call('startWork', undefined);
+  }
+
+  work(): Promise<WorkFacts | undefined> {
+    return this.#rpc.call('work', undefined);
+  }
+
+  workOrder(order: WorkOrder): Promise<WorkFacts> {
+    return this.#rpc.call('workOrder', order);
+  }
+
+  workWait(): Promise<WorkFacts> {
+    return this.#rpc.call('workWait', undefined);
+  }
+
+  scheme(): Promise<SchemeReport> {
+    return this.#rpc.call('scheme', undefined);
+  }
+
+  setScheme(wanted: string): Promise<SchemeReport> {
+    return this.#rpc.call('setScheme', wanted);
+  }
+
   locate(extents: Extent[]): Promise<LocatedExtent[]> {
     return this.#rpc.call('locate', extents);
   }
 
-  fsck(onProgress: (progress: FsckProgress) => void): Promise<FsckReport> {
+  fsck(
+    options: { repair: boolean },
+    onProgress: (progress: FsckProgress) => void,
+  ): Promise<FsckReport> {
     this.#onFsckProgress = onProgress;
-    return this.#rpc.call('fsck', undefined);
+    return this.#rpc.call('fsck', options);
   }
 
   drill(onProgress: (progress: SurveyProgress) => void): Promise<DiskDrill> {

@@ -2,6 +2,7 @@ import { stat, statfs } from 'node:fs/promises';
 import { formatScheme, parseScheme } from '../chunk/mod.ts';
 import type { Volume, VolumeDisk } from '../commit/mod.ts';
 import { type DiskEntry, type DiskState, formatLocation } from '../diskmap/mod.ts';
+import type { WorkFacts } from '../repair/mod.ts';
 import { placeableBytes } from './capacity.ts';
 import { survivesWords } from './survives-words.ts';
 
@@ -54,10 +55,15 @@ export interface VolumeReport {
   degradedReads: number;
   problems: string[];
   disks: DiskReport[];
+  /** Undefined where nobody works: read-only, or not mounted. */
+  work: WorkFacts | undefined;
 }
 
 /** Collects what is known of the committed side of a volume. */
-export async function volumeReport(volume: Volume): Promise<VolumeReport> {
+export async function volumeReport(
+  volume: Volume,
+  work: WorkFacts | undefined,
+): Promise<VolumeReport> {
   const { map, readable } = volume;
   const scheme = parseScheme(map.scheme);
   const disks = await diskReports(volume);
@@ -82,8 +88,9 @@ export async function volumeReport(volume: Volume): Promise<VolumeReport> {
     capacityBytes: totals.chunkBytes + freeBytes,
     freeBytes,
     degradedReads: volume.chunks.counters.degradedReads,
-    problems: [...olderIn(volume), ...problemsOf(disks)],
+    problems: [...olderIn(volume), ...problemsOf(disks), ...workProblems(work)],
     disks,
+    work,
   };
 }
 
@@ -145,6 +152,19 @@ function problemsOf(disks: DiskReport[]): string[] {
 /** The local time, for people. */
 function clockTime(ms: number): string {
   return new Date(ms).toTimeString().slice(0, 8);
+}
+
+/** What the last walk over all chunks found wrong. */
+function workProblems(work: WorkFacts | undefined): string[] {
+  const { lost = 0, degraded = 0 } = work?.lastWalk ?? {};
+  const chunks = (count: number): string => (count === 1 ? '1 chunk' : `${count} chunks`);
+  const problems: string[] = [];
+  if (lost > 0) problems.push(`${chunks(lost)} cannot be read from the disks that are in use`);
+  if (degraded > 0) problems.push(`${chunks(degraded)} with fewer good pieces than promised`);
+  if (work !== undefined && work.problem !== '') {
+    problems.push(`background work did not get everything done: ${work.problem}`);
+  }
+  return problems;
 }
 
 async function freeOf(path: string): Promise<number | undefined> {

@@ -156,11 +156,6 @@ export class ChunkStore {
     return disks.all().map(({ diskId }) => diskId);
   }
 
-  /** How a disk is, without asking it. */
-  statusOf(diskId: DiskId): DiskStatus {
-    return this.#parts().disks.status(diskId);
-  }
-
   /** How each disk is. */
   async health(): Promise<DiskHealth[]> {
     const { disks } = this.#parts();

@@ -103,7 +103,7 @@ test.each(['replica:2', 'ec:2+1'])(
 test('status tells of a volume, mounted or not, by HOME or mountpoint', async () => {
   await scene.init();
   const before = await facts<StatusReport>('status', scene.home);
-  expect(before).toMatchObject({ health: 'healthy', epoch: 0, problems: [] });
+  expect(before).toMatchObject({ health: 'unchecked', epoch: 0, problems: [] });
   expect(before.mountPoint).toBeUndefined();
   await scene.mounted('--mode', 'strong');
   const [byHome, byMount] = [

@@ -62,7 +62,8 @@ describe.skipIf(!canMount)('the deadline of commits', () => {
 
   test('missing it is an alarm in status and metrics, until all is committed', async () => {
     await mount(2000);
-    expect(await status()).toMatchObject({ health: 'healthy', deadline: { deadlineMs: 2000 } });
+    await until('all is checked', async () => (await status()).health === 'healthy');
+    expect(await status()).toMatchObject({ deadline: { deadlineMs: 2000 } });
     hold();
     await must(['sh', '-c', 'echo data > "$1"', 'sh', path('file')]);
     await until('the deadline is missed', async () => (await status()).deadline?.isMissed === true);
@@ -136,7 +137,7 @@ describe.skipIf(!canMount)('the deadline of commits', () => {
     const old = async (): Promise<boolean> => ((await status()).oldestUncommittedMs ?? 0) > 1500;
     await until('what is left is old', old);
     const { health, problems, deadline } = await status();
-    expect([health, deadline?.isMissed]).toEqual(['healthy', false]);
+    expect([health, deadline?.isMissed]).toEqual(['unchecked', false]);
     expect(problems.join()).toContain('HOME holds changes that are not committed');
   }, 60_000);
 
@@ -228,7 +229,7 @@ os._exit(0)`;
     await volume.commit();
     // What was stored of it makes room.
     expect(await writeAndSync('after', 20 * MIB)).toBe('done');
-    expect(await status()).toMatchObject({ health: 'healthy' });
+    expect((await status()).health).not.toBe('failing');
   }, 120_000);
 
   test('for one full disk goes to the others, and is tried again by itself', async () => {

@@ -71,7 +71,7 @@ describe.skipIf(!canMount)('space', () => {
     await run('fill.py', ['fill', folder, '120']);
     await run('fill.py', ['check', folder, '120']);
     const { health } = await on.call('GET', '/status');
-    expect(health).toBe('healthy');
+    expect(['healthy', 'checking']).toContain(health);
   }, 120_000);
 
   test('a HOME that is full and cannot be relieved: ENOSPC, all before it stays', async () => {

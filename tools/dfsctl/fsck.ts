@@ -1,6 +1,12 @@
 import type { Command } from 'commander';
+import { DfsError } from '../../src/base/errors.ts';
 import { silentLog } from '../../src/base/log.ts';
-import { type FsckProgress, type FsckReport, openOffline } from '../../src/node/mod.ts';
+import {
+  type FsckProgress,
+  type FsckRepairs,
+  type FsckReport,
+  openOffline,
+} from '../../src/node/mod.ts';
 import { isHomeInUse, withDaemon } from './client.ts';
 import { examples } from './examples.ts';
 import { formatBytes, formatCount, type Style } from './format.ts';
@@ -9,6 +15,10 @@ import { type OutputOptions, printFacts } from './output.ts';
 import { createProgress } from './progress.ts';
 import { EXIT_FAILED } from './report.ts';
 import { findTarget, type Target } from './target.ts';
+
+interface FsckOptions extends OutputOptions {
+  repair?: true;
+}
 
 /** dfsctl fsck: reads and verifies every piece of every chunk of every file. */
 export function registerFsck(program: Command): void {
@@ -19,24 +29,30 @@ export function registerFsck(program: Command): void {
       '[volume]',
       'HOME or mountpoint; default: the only mounted one, or the one you are in',
     )
+    .option('--repair', 'mend what can be: references are counted again, pieces written anew')
     .option('--json', 'print the facts as JSON')
     .addHelpText('after', examples('dfsctl fsck /var/lib/dfs', 'dfsctl fsck --json'))
-    .action(async (name: string | undefined, options: OutputOptions) => {
+    .action(async (name: string | undefined, options: FsckOptions) => {
       const target = findTarget(name);
-      const report = await check(target);
+      const report = await check(target, options.repair === true);
       printFacts(options, { home: target.home, ...report }, (style) => fsckLines(report, style));
       const isLost = report.lost.length > 0 || report.inconsistencies.length > 0;
       if (isLost) process.exitCode = EXIT_FAILED;
     });
 }
 
-async function check({ home, mountPoint }: Target): Promise<FsckReport> {
+async function check({ home, mountPoint }: Target, repair: boolean): Promise<FsckReport> {
   const progress = createProgress('Checking', 'count');
   const onProgress = ({ chunksDone, chunksTotal }: FsckProgress): void =>
     progress.update({ done: chunksDone, total: chunksTotal });
   try {
     if (mountPoint !== undefined || isHomeInUse(home)) {
-      return await withDaemon(home, (client) => client.post('/fsck', onProgress));
+      const call = `/fsck?repair=${repair}`;
+      return await withDaemon(home, (client) => client.post(call, onProgress));
+    }
+    if (repair) {
+      const state = 'it is not mounted; "dfsctl mount" mounts it';
+      throw new DfsError('BAD_ARGUMENT', `Cannot repair the volume of ${home}: ${state}`);
     }
     const volume = await openOffline(home, silentLog);
     try {
@@ -59,8 +75,22 @@ export function fsckLines(report: FsckReport, style: Style): string[] {
     ...inconsistencies.map((text) => `  ${style.bad('INCONSISTENT')}: ${text}`),
     ...lostLines(lost, style),
   ];
+  if (report.repaired !== undefined) lines.push(repairLine(report.repaired));
   if (lost.length > 0 || inconsistencies.length > 0) return lines;
   if (degradedChunks === 0) return [...lines, `  ${style.good('everything is there')}`];
   const part = `${formatCount(degradedChunks, 'chunk')} with fewer good pieces than promised`;
   return [...lines, `  ${style.warn('degraded')}: everything can be read, ${part}`];
+}
+
+function repairLine({ references, bytes, degradedChunks, lostChunks }: FsckRepairs): string {
+  const counts = formatCount(
+    references,
+    'wrong number of references',
+    'wrong numbers of references',
+  );
+  const left =
+    degradedChunks + lostChunks === 0
+      ? 'nothing is left to repair'
+      : `${degradedChunks} degraded and ${lostChunks} lost chunks are left`;
+  return `  repaired: ${counts}, ${formatBytes(bytes)} of pieces written anew; ${left}`;
 }

@@ -11,9 +11,12 @@ import { registerInit } from './init.ts';
 import { registerMode } from './mode.ts';
 import { registerMount } from './mount.ts';
 import { registerRecover } from './recover.ts';
+import { registerScheme } from './scheme.ts';
+import { registerScrub } from './scrub.ts';
 import { registerStats } from './stats.ts';
 import { registerStatus } from './status.ts';
 import { registerUmount } from './umount.ts';
+import { registerWork } from './work.ts';
 
 /** The command line with all its verbs; it throws instead of ending the process. */
 export function createProgram(): Command {
@@ -33,6 +36,9 @@ export function createProgram(): Command {
     registerCommit,
     registerMode,
     registerDiskmap,
+    registerScheme,
+    registerWork,
+    registerScrub,
     registerCache,
     registerConfig,
     registerEpochs,

@@ -1,10 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { DfsError } from '../../src/base/errors.ts';
 import type { StatsReport } from '../../src/node/mod.ts';
 import { isHomeInUse, withDaemon } from './client.ts';
 import { examples } from './examples.ts';
 import { plain, styleFor } from './format.ts';
+import { createPaint, passed } from './paint.ts';
 import { UsageError } from './report.ts';
 import { intervalBetween } from './stats-interval.ts';
 import { statsLines } from './stats-lines.ts';
@@ -48,7 +48,8 @@ function intervalOf(text: string): number {
   throw new UsageError(`Cannot use "${text}" as an interval: give 0.1 to 86400 seconds`);
 }
 
-function countOf(text: string): number {
+/** A number of looks; UsageError for anything else. */
+export function countOf(text: string): number {
   const count = Number(text);
   if (Number.isSafeInteger(count) && count > 0) return count;
   throw new UsageError(`Cannot use "${text}" as a count: give a whole number, 1 or more`);
@@ -81,16 +82,6 @@ async function watch(target: Target, options: StatsOptions): Promise<void> {
   }
 }
 
-/** False when a person ended it before the time was over. */
-async function passed(seconds: number, signal: AbortSignal): Promise<boolean> {
-  try {
-    await delay(seconds * 1000, undefined, { signal });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 async function look({ home, mountPoint }: Target, looks: number): Promise<StatsReport> {
   try {
     return await withDaemon(home, (client) => client.get<StatsReport>('/stats'));
@@ -108,24 +99,10 @@ async function look({ home, mountPoint }: Target, looks: number): Promise<StatsR
 function painter(options: { title: string; json?: true; all?: true }) {
   const { stdout } = process;
   const style = stdout.isTTY ? styleFor(stdout, process.env) : plain;
-  let painted = 0;
+  const paint = createPaint();
   return (earlier: StatsReport | undefined, later: StatsReport): void => {
     const interval = intervalBetween(earlier, later);
-    if (options.json === true) {
-      stdout.write(`${JSON.stringify(interval)}\n`);
-      return;
-    }
-    let lines = statsLines(interval, { title: options.title, all: options.all === true }, style);
-    if (stdout.isTTY) {
-      // What has left the screen at its top cannot be painted over.
-      lines = lines.slice(0, Math.max(1, (stdout.rows ?? 24) - 1));
-      lines = lines.map((line) => `${line}\x1b[K`);
-      if (painted > 0) stdout.write(`\x1b[${painted}A`);
-      stdout.write(`${lines.join('\n')}\n\x1b[J`);
-      painted = lines.length;
-      return;
-    }
-    stdout.write(`${painted > 0 ? '\n' : ''}${lines.join('\n')}\n`);
-    painted = lines.length;
+    if (options.json === true) stdout.write(`${JSON.stringify(interval)}\n`);
+    else paint(statsLines(interval, { title: options.title, all: options.all === true }, style));
   };
 }

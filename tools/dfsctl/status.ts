@@ -9,10 +9,20 @@ import {
   formatDuration,
   formatFacts,
   formatTable,
+  plain,
   type Style,
+  styleFor,
 } from './format.ts';
 import { type OutputOptions, printFacts } from './output.ts';
+import { createPaint, passed } from './paint.ts';
+import { countOf } from './stats.ts';
 import { findTarget, type Target } from './target.ts';
+import { workFacts } from './work-words.ts';
+
+interface StatusOptions extends OutputOptions {
+  watch?: true;
+  count?: number;
+}
 
 /** dfsctl status: how a volume is, in words. */
 export function registerStatus(program: Command): void {
@@ -23,12 +33,39 @@ export function registerStatus(program: Command): void {
       '[volume]',
       'HOME or mountpoint; default: the only mounted one, or the one you are in',
     )
-    .option('--json', 'print the facts as JSON')
+    .option('--watch', 'show it again every second, until Ctrl-C')
+    .option('--count <n>', 'with --watch: end after so many looks', countOf)
+    .option('--json', 'print the facts as JSON; with --watch an object a line')
     .addHelpText('after', examples('dfsctl status', 'dfsctl status /srv/files --json'))
-    .action(async (name: string | undefined, options: OutputOptions) => {
+    .action(async (name: string | undefined, options: StatusOptions) => {
+      if (options.watch === true) return watch(findTarget(name), options);
       const report = await statusOf(findTarget(name));
       printFacts(options, report, (style) => statusLines(report, style));
     });
+}
+
+const WATCH_SECONDS = 1;
+
+/** Shows the status again and again. */
+async function watch(target: Target, options: StatusOptions): Promise<void> {
+  const { stdout } = process;
+  const style = stdout.isTTY ? styleFor(stdout, process.env) : plain;
+  const interrupted = new AbortController();
+  const stop = (): void => interrupted.abort();
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
+  const paint = createPaint();
+  try {
+    for (let looks = 0; looks < (options.count ?? Number.POSITIVE_INFINITY); looks++) {
+      if (looks > 0 && !(await passed(WATCH_SECONDS, interrupted.signal))) return;
+      const report = await statusOf(target);
+      if (options.json === true) stdout.write(`${JSON.stringify(report)}\n`);
+      else paint(statusLines(report, style));
+    }
+  } finally {
+    process.off('SIGINT', stop);
+    process.off('SIGTERM', stop);
+  }
 }
 
 /** The status of a volume: from its daemon if it has one, else from HOME and the disks. */
@@ -66,6 +103,7 @@ export function statusLines(report: StatusReport, style: Style): string[] {
         ['committed', committedWords(report)],
         ...deadlineFacts(report),
         ...cacheFacts(report),
+        ...(report.work === undefined ? [] : workFacts(report.work)),
       ],
       style,
     ),
@@ -87,7 +125,8 @@ function durabilityWords({ fsyncMeans, marked }: StatusReport): string {
 
 function healthWords(health: StatusReport['health'], style: Style): string {
   if (health === 'healthy') return style.good(health);
-  return health === 'degraded' ? style.warn(health) : style.bad(health);
+  if (health === 'unchecked') return 'unchecked: nothing is known to be wrong';
+  return health === 'failing' ? style.bad(health) : style.warn(health);
 }
 
 function capacityWords({ capacityBytes, usedBytes, freeBytes }: StatusReport): string {

@@ -128,7 +128,7 @@ async function goOn(volume: LiveVolume, verdict: Verdict, isDegraded = false): P
   const written = await fs.write({ ...by, unique: 6 }, ino, 0, Buffer.alloc(5000, 'after'), false);
   if (written !== 5000) throw new Error(`cannot write: ${written}`);
   await volume.committer.commit();
-  const report = await volume.store.fsck(() => undefined);
+  const report = await volume.store.fsck({ repair: false }, () => undefined);
   const { lost, inconsistencies, pieces, degradedChunks } = report;
   const isHurt = pieces.bad + pieces.missing + degradedChunks > 0;
   if (lost.length + inconsistencies.length > 0 || (!isDegraded && isHurt))

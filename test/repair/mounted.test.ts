@@ -1,0 +1,136 @@
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createDiskMap, decodeDiskMap, encodeDiskMap } from '../../src/diskmap/mod.ts';
+import type { FsckReport, StatusReport, WorkFacts } from '../../src/node/mod.ts';
+import { dfsctl, facts, must, Scene } from '../cli/run.ts';
+import { canMount } from '../harness/volume.ts';
+
+let scene: Scene;
+
+beforeEach(() => {
+  scene = new Scene();
+});
+
+afterEach(() => scene.clean());
+
+const wait = (): Promise<WorkFacts> => facts<WorkFacts>('work', 'wait', scene.mount);
+const status = (): Promise<StatusReport> => facts<StatusReport>('status', scene.mount);
+const fsck = (): Promise<FsckReport> => facts<FsckReport>('fsck', scene.mount);
+
+async function fill(name: string, mebibytes: number): Promise<string> {
+  const path = join(scene.mount, name);
+  await must(['dd', 'if=/dev/urandom', `of=${path}`, 'bs=1M', `count=${mebibytes}`]);
+  return must(['sha256sum', path]);
+}
+
+/** A map in which disk `id` is failed is the newest, of HOME and all disks. */
+function failDisk(id: number): void {
+  const path = join(scene.home, 'diskmap');
+  const map = decodeDiskMap(readFileSync(path));
+  const disks = map.disks.map((disk) =>
+    disk.id === id ? { ...disk, state: 'failed' as const } : disk,
+  );
+  const next = encodeDiskMap(createDiskMap({ ...map, version: map.version + 1, disks }));
+  writeFileSync(path, next);
+}
+
+/** Flips a bit in the middle of each bucket file of a disk. */
+function flip(disk: string): number {
+  const folder = join(disk, 'dfs/buckets');
+  const files = readdirSync(folder).filter((name) => readFileSync(join(folder, name)).length > 1e6);
+  for (const name of files) {
+    const bytes = readFileSync(join(folder, name));
+    const at = Math.floor(bytes.length / 2);
+    bytes[at] = (bytes[at] ?? 0) ^ 4;
+    writeFileSync(join(folder, name), bytes, { flag: 'r+' });
+  }
+  return files.length;
+}
+
+test.skipIf(!canMount)(
+  'what a failed disk had is built anew, and the volume survives the next',
+  async () => {
+    await scene.init('replica:2');
+    await scene.mounted();
+    const sum = await fill('file', 40);
+    await facts('commit', scene.mount);
+    await wait();
+    expect(await status()).toMatchObject({ health: 'healthy', problems: [] });
+    await facts('umount', scene.mount);
+    failDisk(2);
+    renameSync(scene.disks[1] ?? '', scene.path('gone'));
+    await scene.mounted();
+    const work = await wait();
+    expect(work).toMatchObject({ state: 'idle', problem: '' });
+    expect(work.lastWalk).toMatchObject({ degraded: 0, misplaced: 0, lost: 0, isCurrent: true });
+    expect(work.totals.bytes.rebuild).toBeGreaterThan(20e6);
+    expect(await fsck()).toMatchObject({ degradedChunks: 0, lost: [], inconsistencies: [] });
+    await facts('umount', scene.mount);
+    // Now the first one goes as well, and HOME: all is on the third.
+    rmSync(scene.home, { recursive: true });
+    rmSync(scene.disks[0] ?? '', { recursive: true });
+    await facts('recover', scene.home, ...scene.diskOptions(3), '--cache-size=256MiB');
+    await scene.mounted();
+    expect(await must(['sha256sum', join(scene.mount, 'file')])).toBe(sum);
+  },
+);
+
+test.skipIf(!canMount)('a scrub finds what rotted at rest, and it is repaired', async () => {
+  await scene.init('ec:2+1');
+  await scene.mounted();
+  const sum = await fill('file', 40);
+  await facts('umount', scene.mount);
+  const flips = flip(scene.disks[0] ?? '');
+  expect(flips).toBeGreaterThan(0);
+  await scene.mounted();
+  await wait();
+  const work = await facts<WorkFacts>('scrub', 'start', scene.mount, '--wait');
+  expect(work.scrub).toMatchObject({ lastBad: flips });
+  expect(await fsck()).toMatchObject({ degradedChunks: 0, lost: [] });
+  expect(await status()).toMatchObject({ health: 'healthy' });
+  await facts('cache', 'drop', scene.mount);
+  expect(await must(['sha256sum', join(scene.mount, 'file')])).toBe(sum);
+});
+
+test.skipIf(!canMount)(
+  'pause holds until resume, also over a mount; a limit is shown',
+  async () => {
+    await scene.init('replica:2');
+    await scene.mounted();
+    await fill('file', 9);
+    await facts('work', 'limit', '50MB', scene.mount);
+    await facts('work', 'pause', scene.mount);
+    await facts('umount', scene.mount);
+    failDisk(2);
+    await scene.mounted();
+    const shown = await facts<WorkFacts>('work', 'show', scene.mount);
+    expect(shown).toMatchObject({ state: 'paused', pausedBy: 'user', limit: 50e6 });
+    const refused = await dfsctl('work', 'wait', scene.mount);
+    expect(refused).toMatchObject({ status: 1 });
+    expect(refused.stderr).toContain('it is paused'.slice(6));
+    expect((await status()).health).toBe('checking');
+    await facts('work', 'resume', scene.mount);
+    expect((await wait()).lastWalk).toMatchObject({ degraded: 0, misplaced: 0 });
+    expect((await dfsctl('work', 'show', scene.mount)).stdout).toContain('nothing to do');
+  },
+);
+
+test.skipIf(!canMount)('verbs of background work refuse what cannot be', async () => {
+  await scene.init('replica:2');
+  for (const verb of [
+    ['work', 'show'],
+    ['work', 'wait'],
+    ['scrub', 'start'],
+  ]) {
+    const refused = await dfsctl(...verb, scene.home);
+    expect(refused).toMatchObject({ status: 1, stdout: '' });
+    expect(refused.stderr).toMatch(/^dfsctl: Cannot .*it is not mounted/);
+  }
+  await scene.mounted('--read-only');
+  const refused = await dfsctl('work', 'pause', scene.mount);
+  expect(refused).toMatchObject({ status: 1, stdout: '' });
+  expect(refused.stderr).toContain('read-only');
+  expect((await dfsctl('work', 'limit', 'fast', scene.mount)).status).toBe(2);
+  expect((await status()).health).toBe('unchecked');
+});
