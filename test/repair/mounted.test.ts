@@ -1,9 +1,11 @@
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createDiskMap, decodeDiskMap, encodeDiskMap } from '../../src/diskmap/mod.ts';
-import type { FsckReport, StatusReport, WorkFacts } from '../../src/node/mod.ts';
+import type { FsckReport, SchemeReport, StatusReport, WorkFacts } from '../../src/node/mod.ts';
 import { dfsctl, facts, must, Scene } from '../cli/run.ts';
+import { until } from '../harness/processes.ts';
 import { canMount } from '../harness/volume.ts';
 
 let scene: Scene;
@@ -133,4 +135,99 @@ test.skipIf(!canMount)('verbs of background work refuse what cannot be', async (
   expect(refused.stderr).toContain('read-only');
   expect((await dfsctl('work', 'limit', 'fast', scene.mount)).status).toBe(2);
   expect((await status()).health).toBe('unchecked');
+});
+
+/** Kilobytes that the buckets of all disks take, holes not counted. */
+async function diskKib(): Promise<number> {
+  const folders = scene.disks.map((disk) => join(disk, 'dfs/buckets'));
+  const lines = (await must(['du', '-sk', ...folders])).trim().split('\n');
+  return lines.reduce((sum, line) => sum + Number.parseInt(line, 10), 0);
+}
+
+/** kill -9 of the daemon; another one takes over. */
+function killDaemon(): void {
+  const isDaemon = (pid: number): boolean =>
+    readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('daemon-main.js');
+  for (const pid of scene.servers().filter(isDaemon)) process.kill(pid, 'SIGKILL');
+}
+
+/** Waits for the work through daemons that die. */
+async function waitThrough(kills: number): Promise<void> {
+  for (let kill = 0; kill < kills; kill++) {
+    await until('something is being done', async () => {
+      const { state, bytes } = await facts<WorkFacts>('work', 'show', scene.mount);
+      return state === 'idle' || (state === 'working' && bytes > 0);
+    });
+    killDaemon();
+  }
+  await facts('work', 'limit', 'none', scene.mount);
+  await wait();
+}
+
+test.skipIf(!canMount)(
+  'another scheme and back, through daemons that die: all is read, the space is that of the scheme',
+  async () => {
+    await scene.init('replica:2');
+    await scene.mounted();
+    const sum = await fill('file', 40);
+    await facts('commit', scene.mount);
+    const before = await diskKib();
+    const refused = await dfsctl('scheme', 'set', 'ec:4+2', scene.mount);
+    expect(refused).toMatchObject({ status: 1, stdout: '' });
+    expect(refused.stderr).toContain('it needs 6 disks, 3 were given');
+    await facts('work', 'limit', '15MB', scene.mount);
+    await facts('scheme', 'set', 'ec:2+1', scene.mount);
+    await waitThrough(1);
+    expect(await fsck()).toMatchObject({ degradedChunks: 0, lost: [], inconsistencies: [] });
+    const { stored } = await facts<SchemeReport>('scheme', 'show', scene.mount);
+    expect(stored.map(({ scheme }) => scheme)).toEqual(['ec:2+1']);
+    expect(await diskKib()).toBeLessThan(before * 0.85);
+    await facts('scheme', 'set', 'replica:2', scene.mount);
+    await wait();
+    expect(await fsck()).toMatchObject({ degradedChunks: 0, lost: [], inconsistencies: [] });
+    expect(await diskKib()).toBeLessThan(before * 1.05);
+    await facts('cache', 'drop', scene.mount);
+    expect(await must(['sha256sum', join(scene.mount, 'file')])).toBe(sum);
+  },
+);
+
+test.skipIf(!canMount)('space of what was deleted comes back on the disks', async () => {
+  await scene.init('replica:2');
+  await scene.mounted();
+  await facts('config', scene.mount, 'retentionMs=1s', 'garbageGraceMs=1s');
+  const sum = await fill('kept', 10);
+  await facts('commit', scene.mount);
+  const kept = await diskKib();
+  await fill('gone', 30);
+  await facts('commit', scene.mount);
+  expect(await diskKib()).toBeGreaterThan(kept + 50_000);
+  rmSync(join(scene.mount, 'gone'));
+  await facts('commit', scene.mount);
+  await until('the space is back', async () => (await diskKib()) < kept + 1000);
+  const work = await wait();
+  expect(work.totals.bytes.garbage).toBeGreaterThan(50e6);
+  expect(await fsck()).toMatchObject({ degradedChunks: 0, lost: [], inconsistencies: [] });
+  await facts('cache', 'drop', scene.mount);
+  expect(await must(['sha256sum', join(scene.mount, 'kept')])).toBe(sum);
+});
+
+test.skipIf(!canMount)('fsck --repair mends pieces and counts', async () => {
+  await scene.init('replica:2');
+  await scene.mounted();
+  await fill('file', 12);
+  await facts('umount', scene.mount);
+  const flips = flip(scene.disks[1] ?? '');
+  const database = new Database(join(scene.home, 'committed.sqlite'));
+  database.exec('update chunk set refs = refs + 5');
+  database.close();
+  expect((await dfsctl('fsck', scene.home, '--repair')).stderr).toContain('it is not mounted');
+  await scene.mounted();
+  const report = await facts<FsckReport>('fsck', scene.mount, '--repair');
+  expect(report.pieces.bad).toBe(flips);
+  expect(report.inconsistencies).toEqual([]);
+  expect(report.repaired).toMatchObject({ references: 3, degradedChunks: 0, lostChunks: 0 });
+  expect(report.repaired?.bytes).toBeGreaterThan(0);
+  const after = await fsck();
+  expect(after).toMatchObject({ degradedChunks: 0, lost: [], inconsistencies: [] });
+  expect(after.pieces.bad).toBe(0);
 });
