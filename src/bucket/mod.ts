@@ -15,6 +15,7 @@ export type { BucketPiece } from './piece-writes.ts';
 export type { StoredPiece } from './read-record.ts';
 export {
   type ListedSlot,
+  readLooseSlot,
   type SlotAnswer,
   SlotFiles,
   type SlotFilesOptions,

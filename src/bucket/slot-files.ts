@@ -11,7 +11,7 @@ import {
   type SlotState,
   type SlotVersion,
 } from './slot-format.ts';
-import { decodeSlot, SLOT_FILE_BYTES_MAX } from './slot-reader.ts';
+import { decodeLooseSlot, decodeSlot, SLOT_FILE_BYTES_MAX } from './slot-reader.ts';
 import { encodeSlot, type SlotOwner, slotFileName } from './slot-writer.ts';
 
 // States: good -> failed, when a file could not be published for another reason than that there was
@@ -265,6 +265,20 @@ function listedOf(name: string, { path, promised, accepted }: SlotCopy): ListedS
   const { version, content } = accepted.state;
   const summary = { ballot: accepted.ballot, version, contentBytes: content?.length };
   return { name, path, promised, accepted: summary };
+}
+
+/**
+ * A slot on the disk whose folder of ours is `folder`, when it is not known whose that is; undefined
+ * when there is none. CORRUPT, NEWER_FORMAT, IO.
+ */
+export async function readLooseSlot(
+  folder: string,
+  path: string,
+): Promise<{ copy: SlotCopy; owner: SlotOwner } | undefined> {
+  const bytes = await readSmallFile(join(folder, 'slots', slotFileName(path)));
+  const found = bytes && decodeLooseSlot(bytes);
+  if (found === undefined || found.copy.path === path) return found;
+  throw new DfsError('CORRUPT', `Cannot read slot "${path}" in ${folder}: it is another`);
 }
 
 /** All of a file that should be small; undefined when it is not there. */

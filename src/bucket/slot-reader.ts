@@ -1,6 +1,7 @@
 import { blake3 } from '@napi-rs/blake-hash';
 import type { ByteReader } from '../base/bytes.ts';
 import { DfsError } from '../base/errors.ts';
+import type { DiskId } from '../base/ids.ts';
 import { CHUNK_BYTES_MAX } from '../base/limits.ts';
 import { openHeader, readReserved } from '../base/sealed-header.ts';
 import { VOLUME_TAG_BYTES } from './bucket-format.ts';
@@ -19,9 +20,18 @@ export const SLOT_FILE_BYTES_MAX: number =
  * file is another volume's or disk's.
  */
 export function decodeSlot(bytes: Buffer, owner: SlotOwner): format.SlotCopy {
+  const { copy, owner: found } = decodeLooseSlot(bytes);
+  const isOfVolume = found.volumeTag.equals(owner.volumeTag);
+  if (isOfVolume && found.diskId === owner.diskId) return copy;
+  const whose = isOfVolume ? `disk ${found.diskId}` : 'another volume';
+  throw new DfsError('FOREIGN', `Cannot read ${what}: it belongs to ${whose}`);
+}
+
+/** As {@link decodeSlot}, whosever it is. */
+export function decodeLooseSlot(bytes: Buffer): { copy: format.SlotCopy; owner: SlotOwner } {
   const reader = openHeader(format.SLOT_HEADER, bytes);
-  const tag = reader.raw(VOLUME_TAG_BYTES);
-  const diskId = reader.u16();
+  const volumeTag = Buffer.from(reader.raw(VOLUME_TAG_BYTES));
+  const owner = { volumeTag, diskId: reader.u16() as DiskId };
   const kind = reader.u8();
   readReserved(reader, 1, what);
   const pathBytes = reader.u16();
@@ -33,10 +43,6 @@ export function decodeSlot(bytes: Buffer, owner: SlotOwner): format.SlotCopy {
   const version = { counter: reader.u53(), incarnation: reader.u53() };
   const hash = reader.raw(HASH_BYTES);
   reader.end();
-  if (!tag.equals(owner.volumeTag) || diskId !== owner.diskId) {
-    const whose = tag.equals(owner.volumeTag) ? `disk ${diskId}` : 'another volume';
-    throw new DfsError('FOREIGN', `Cannot read ${what}: it belongs to ${whose}`);
-  }
   const expected = headerBytes + pathBytes + contentBytes;
   if (bytes.length !== expected) corrupt(`got ${bytes.length} of ${expected} bytes`);
   const body = bytes.subarray(headerBytes);
@@ -53,10 +59,11 @@ export function decodeSlot(bytes: Buffer, owner: SlotOwner): format.SlotCopy {
   if (kind !== format.ACCEPTED_CONTENT && contentBytes > 0)
     corrupt('it has content but should not');
   if (format.compareBallots(promised, ballot) < 0) corrupt('it accepted more than it promised');
-  if (!isAccepted) return { path, promised, accepted: undefined };
+  if (!isAccepted) return { copy: { path, promised, accepted: undefined }, owner };
   const content =
     kind === format.ACCEPTED_CONTENT ? Buffer.from(body.subarray(pathBytes)) : undefined;
-  return { path, promised, accepted: { ballot, state: { version, content } } };
+  const accepted = { ballot, state: { version, content } };
+  return { copy: { path, promised, accepted }, owner };
 }
 
 function readBallot(reader: ByteReader): format.SlotBallot {

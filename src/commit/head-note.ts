@@ -30,7 +30,7 @@ export type SlotDisks = ReadonlyMap<DiskId, SlotDisk>;
 const HEAD_PATH = 'system/head';
 const RECORD_ID_BYTES = 32;
 
-/** The latest note on any of the disks; undefined when none has one. */
+/** The latest note on any of the disks; undefined when none has one. NEWER_FORMAT. */
 export async function readHeadNote(disks: SlotDisks, log: Log): Promise<FoundNote | undefined> {
   let latest: FoundNote | undefined;
   const reads = [...disks].map(async ([disk, slots]) => {
@@ -38,7 +38,8 @@ export async function readHeadNote(disks: SlotDisks, log: Log): Promise<FoundNot
       const note = noteIn(await slots.read(HEAD_PATH));
       if (note !== undefined && (latest === undefined || isBehind(latest, note))) latest = note;
     } catch (error) {
-      if (!(error instanceof DfsError) || error instanceof InvariantError) throw error;
+      const isPassedOver = error instanceof DfsError && error.code !== 'NEWER_FORMAT';
+      if (!isPassedOver || error instanceof InvariantError) throw error;
       log('warn', 'no word of the newest epoch', { disk, message: messageOf(error) });
     }
   });

@@ -3,12 +3,14 @@
  * stored, and the epoch published on the disks. It asks the cache for the bytes of the cut through
  * an interface of its own. The committed side of the volume, with its disks, lives here as well.
  */
+
 export type { ReadRange } from './capture-reader.ts';
 export type { CommitBackend, EpochCut, SmallCommit } from './commit-backend.ts';
 export type { CommitProgress } from './commit-progress.ts';
 export type { CommitStatus, CommitTotals } from './committer.ts';
 export { Committer, DEADLINE_MS } from './committer.ts';
 export type { CapturedRange, CutSource, FrozenFile } from './cut-source.ts';
+export { readIdentityOf, readMapOf } from './disk-notes.ts';
 export type { LeftOutEpoch } from './epoch-logs.ts';
 export { epochFolder } from './epoch-pins.ts';
 export type { FetchOrder } from './fetch-order.ts';

@@ -4,8 +4,9 @@ import { DfsError, messageOf } from '../base/errors.ts';
 import type { DiskId } from '../base/ids.ts';
 import { BucketDisk, type BucketDiskOptions } from '../bucket/mod.ts';
 import { type DiskEntry, volumeTag } from '../diskmap/mod.ts';
-import { DiskLog, readDiskIdentity } from '../meta/mod.ts';
+import { DiskLog } from '../meta/mod.ts';
 import type { HasSlots, PieceDisk } from '../store/mod.ts';
+import { readIdentityOf } from './disk-notes.ts';
 
 /** The folder on a disk that is ours; what else is on the disk is not touched. */
 const DISK_FOLDER = 'dfs';
@@ -47,7 +48,8 @@ export async function checkIdentity(
   volumeUuid: string,
   diskId: DiskId,
 ): Promise<void> {
-  const { root, identity: identityPath } = diskPaths(path);
+  const files = diskPaths(path);
+  const { root, identity: identityPath } = files;
   try {
     await access(root);
   } catch (error) {
@@ -55,7 +57,7 @@ export async function checkIdentity(
       cause: error,
     });
   }
-  const identity = await readDiskIdentity(identityPath);
+  const identity = await readIdentityOf(files);
   if (identity === undefined) {
     throw new DfsError('NOT_FOUND', `Cannot use disk ${diskId}: ${identityPath} is not there`);
   }

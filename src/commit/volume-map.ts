@@ -7,6 +7,7 @@ import { DISK_DEADLINE_MS } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
 import { publishFile } from '../base/publish.ts';
 import { createDiskMap, type DiskMap, decodeDiskMap, encodeDiskMap } from '../diskmap/mod.ts';
+import { readMapOf } from './disk-notes.ts';
 import { diskPaths } from './volume-disk.ts';
 
 /** A disk of the volume and its folder here. */
@@ -22,9 +23,9 @@ export async function readMap(options: {
   disks: { path: string }[];
 }): Promise<DiskMap> {
   const problems: string[] = [];
-  const read = async (path: string): Promise<DiskMap | undefined> => {
+  const read = async (path: string, found: Promise<DiskMap>): Promise<DiskMap | undefined> => {
     try {
-      const map = await readMapAt(path);
+      const map = await found;
       return map.volumeUuid === options.volumeUuid ? map : undefined;
     } catch (error) {
       if (error instanceof DfsError && error.code === 'NEWER_FORMAT') throw error;
@@ -32,11 +33,11 @@ export async function readMap(options: {
       return undefined;
     }
   };
-  const [home, ...onDisks] = await Promise.all(
-    [homeMapPath(options.home), ...options.disks.map(({ path }) => diskPaths(path).diskmap)].map(
-      read,
-    ),
-  );
+  const homePath = homeMapPath(options.home);
+  const [home, ...onDisks] = await Promise.all([
+    read(homePath, readMapAt(homePath)),
+    ...options.disks.map(({ path }) => read(path, readMapOf(diskPaths(path)))),
+  ]);
   const counting = countingMap({ home, disks: onDisks });
   if (counting !== undefined) return counting;
   throw new DfsError('UNAVAILABLE', `Cannot find the diskmap: ${problems.join('; ')}`);

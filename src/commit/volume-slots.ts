@@ -4,6 +4,7 @@ import type { Log } from '../base/log.ts';
 import { createPlacer, type DiskMap } from '../diskmap/mod.ts';
 import type { CommittedMeta, Head } from '../meta/mod.ts';
 import { type ChunkStore, type SlotDisk, Slots } from '../store/mod.ts';
+import { noteOnDisk } from './disk-notes.ts';
 import type { EpochLogs } from './epoch-logs.ts';
 import {
   type FoundNote,
@@ -12,7 +13,7 @@ import {
   type SlotDisks,
   writeHeadNote,
 } from './head-note.ts';
-import type { VolumeDisk } from './volume-disk.ts';
+import { diskPaths, type VolumeDisk } from './volume-disk.ts';
 
 /** What the slots of a volume are opened with. */
 export interface VolumeSlotsOptions {
@@ -59,6 +60,8 @@ export class VolumeSlots {
   /** Map and disks for which slots are where they belong. */
   #balancedFor = '';
   #failedFor = '';
+  /** Map and disk that are known to have what every disk has. */
+  readonly #described = new Set<string>();
   #looksToTry = 0;
 
   private constructor(options: VolumeSlotsOptions, noted: FoundNote | undefined) {
@@ -132,13 +135,15 @@ export class VolumeSlots {
     return this.#looking;
   }
 
-  /** Ends; unless `dying`, the disks know the newest epoch then. */
+  /** Ends; unless `dying`, the disks know then what they should. */
   async close(options: { dying: boolean }): Promise<void> {
     clearInterval(this.#timer);
     await this.#looking;
-    const volume = this.#volume;
+    if (this.#volume !== undefined && !options.dying) {
+      await this.#note(this.#volume.head);
+      await this.#describe();
+    }
     this.#volume = undefined;
-    if (volume !== undefined && !options.dying) await this.#note(volume.head, volume);
   }
 
   get #open(): SlotsVolume {
@@ -151,6 +156,7 @@ export class VolumeSlots {
       const { head } = this.#open;
       if (head.epoch === this.#seenEpoch) await this.#note(head);
       this.#seenEpoch = head.epoch;
+      await this.#describe();
       await this.#rebalance();
     } catch (error) {
       if (error instanceof InvariantError) throw error;
@@ -159,13 +165,28 @@ export class VolumeSlots {
   }
 
   /** Tells the disks which epoch is the newest, unless they know. */
-  async #note(head: Head, volume: SlotsVolume = this.#open): Promise<void> {
+  async #note(head: Head): Promise<void> {
     const { epoch, recordId, cutTimeMs } = head;
     if (epoch === 0 || this.#noted?.recordId.equals(recordId) === true) return;
     const counter = Math.max(epoch, this.#noted?.counter ?? 0);
     const note = { epoch, recordId, cutTimeMs, counter, incarnation: this.#incarnation };
-    const done = await writeHeadNote(note, this.#disks(volume), this.#options.log);
+    const done = await writeHeadNote(note, this.#disks(), this.#options.log);
     if (done.size > 0) this.#noted = note;
+  }
+
+  /** Gives every disk what it should say of itself and of the volume. */
+  async #describe(): Promise<void> {
+    const { map, disks } = this.#open;
+    const slots = this.#disks();
+    for (const { entry, path } of disks) {
+      const disk = slots.get(entry.id);
+      const described = `${map.version} ${map.createdAt} ${entry.id} ${entry.uuid}`;
+      if (disk === undefined || path === undefined || this.#described.has(described)) continue;
+      const files = diskPaths(path);
+      if (await noteOnDisk({ files, slots: disk }, map, this.#options.log)) {
+        this.#described.add(described);
+      }
+    }
   }
 
   async #rebalance(): Promise<void> {
@@ -187,9 +208,9 @@ export class VolumeSlots {
   }
 
   /** The slots of disks that can be asked. */
-  #disks(volume: SlotsVolume = this.#open): SlotDisks {
+  #disks(): SlotDisks {
     const up = new Set(this.#options.chunks.inService);
-    return slotDisks(volume.disks.filter(({ entry }) => up.has(entry.id)));
+    return slotDisks(this.#open.disks.filter(({ entry }) => up.has(entry.id)));
   }
 }
 

@@ -1,13 +1,20 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { DfsError, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { publishFile } from '../base/publish.ts';
 import { DEFAULT_SETTINGS } from '../base/settings.ts';
-import { countingMap, DEADLINE_MS, diskPaths, type LeftOutEpoch, Volume } from '../commit/mod.ts';
-import { type DiskMap, decodeDiskMap, encodeDiskMap } from '../diskmap/mod.ts';
-import { type DiskIdentity, LiveMeta, readDiskIdentity } from '../meta/mod.ts';
+import {
+  countingMap,
+  DEADLINE_MS,
+  diskPaths,
+  type LeftOutEpoch,
+  readIdentityOf,
+  readMapOf,
+  Volume,
+} from '../commit/mod.ts';
+import { type DiskMap, encodeDiskMap } from '../diskmap/mod.ts';
+import { type DiskIdentity, LiveMeta } from '../meta/mod.ts';
 import { type Config, writeConfig } from './config.ts';
 import { checkApart, existingFolder } from './disk-checks.ts';
 import { homePaths } from './home.ts';
@@ -180,7 +187,7 @@ async function identify(
   const found: FoundDisk[] = [];
   const unusable: RecoverReport['unusable'] = [];
   for (const path of paths) {
-    const identity = await readDiskIdentity(diskPaths(path).identity).catch((error: unknown) => {
+    const identity = await readIdentityOf(diskPaths(path)).catch((error: unknown) => {
       if (!(error instanceof DfsError) || error.code !== 'CORRUPT') throw error;
       unusable.push({ path, problem: error.message });
       return null;
@@ -210,7 +217,7 @@ async function newestMap(paths: string[]): Promise<DiskMap> {
     paths.map(async (path) => {
       const file = diskPaths(path).diskmap;
       try {
-        return decodeDiskMap(await readFile(file));
+        return await readMapOf(diskPaths(path));
       } catch (error) {
         problems.push(`${file}: ${messageOf(error)}`);
         return undefined;

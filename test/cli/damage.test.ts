@@ -99,6 +99,7 @@ const IDENTITY = /^\/identity$/;
 const DISKMAP = /^\/diskmap$/;
 const LOG = /^\/meta\/log-/;
 const SNAPSHOT = /^\/meta\/snapshot-/;
+const SLOT = /^\/slots\//;
 const BUCKET = /^\/buckets\//;
 
 async function expectRefusals(message: RegExp, calls: string[][]): Promise<void> {
@@ -144,7 +145,8 @@ describe('a newer format is refused, and stays as it is', () => {
     ['disk identity', IDENTITY, newer({ versionAt: 4, sealAt: 56, sealBytes: 32 })],
     ['diskmap', DISKMAP, newer({ versionAt: 4, sealAt: -32, sealBytes: 32 })],
     ['metadata log', LOG, newer({ versionAt: 4, sealAt: 120, sealBytes: 32 })],
-    ['snapshot', SNAPSHOT, newer({ versionAt: 4, sealAt: 80, sealBytes: 32 })],
+    ['snapshot', SNAPSHOT, newer({ versionAt: 4, sealAt: 88, sealBytes: 32 })],
+    ['slot', SLOT, newer({ versionAt: 4, sealAt: 128, sealBytes: 32 })],
     ['bucket', BUCKET, newer(bucketSeal)],
   ];
   test.each(cases)('%s', async (what, pattern, damage) => {
@@ -171,6 +173,8 @@ describe('one damaged disk changes no byte that is read', () => {
     ['a flipped bit at the start of its log', LOG, flipAt(0)],
     ['a flipped bit in the middle of its log', LOG, flipAt(0.5)],
     ['half of its log', LOG, cutTo(0.5)],
+    ['a flipped bit in its slots', SLOT, flipAt(0.5)],
+    ['half of its slots', SLOT, cutTo(0.5)],
     ['a flipped bit in its snapshots', SNAPSHOT, flipAt(0.5)],
     ['half of its snapshots', SNAPSHOT, cutTo(0.5)],
     ['a flipped bit in the header of its buckets', BUCKET, flipAt(0)],
@@ -222,8 +226,9 @@ test('a chunk without a good piece is an error for its file only; fsck names it'
   });
 });
 
-test('identities damaged on all disks are refused, and stay as they are', async () => {
-  for (const disk of [1, 2, 3]) for (const path of filesOf(disk, IDENTITY)) flipAt(0.5)(path);
+test('identities damaged on all disks, also in slots, are refused and stay as they are', async () => {
+  const pattern = /^\/(identity$|slots\/)/;
+  for (const disk of [1, 2, 3]) for (const path of filesOf(disk, pattern)) flipAt(0.5)(path);
   const recover = ['recover', scene.path('new'), ...scene.diskOptions(1, 2, 3)];
   await expectRefusals(/identity|no disk can be used/, [...homeCalls(), recover]);
 });
