@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { volumeTag } from '../../src/diskmap/mod.ts';
 import { requireConfig, type StatusReport, writeConfig } from '../../src/node/mod.ts';
@@ -8,7 +8,7 @@ import { until } from '../harness/processes.ts';
 import type { Dice } from '../harness/seed.ts';
 import { TestVolume } from '../harness/volume.ts';
 import { type PiecesFound, readPieces } from './pieces.ts';
-import { dfsctlWell, hasVerb } from './verbs.ts';
+import { dfsctl, dfsctlWell, hasVerb } from './verbs.ts';
 
 const MIB: number = 2 ** 20;
 const BUCKET_BYTES: number = 4 * MIB;
@@ -29,6 +29,7 @@ export interface SeasonDisk {
   rule: number | undefined;
   /** The volume has declared it failed, or a person has. */
   isFailed: boolean;
+  isFailedByHand: boolean;
   isDraining: boolean;
   ballast: string | undefined;
   /** Bits were turned over on it, and not looked for since. */
@@ -72,7 +73,8 @@ export class Bed {
     let volume: TestVolume | undefined;
     try {
       const disks = names.map((device, index): SeasonDisk => {
-        const state = { rule: undefined, ballast: undefined, isFailed: false, isDraining: false };
+        const faults = { rule: undefined, isFailed: false, isFailedByHand: false };
+        const state = { ...faults, ballast: undefined, isDraining: false };
         const id = index < DISKS_AT_START ? index + 1 : undefined;
         return { device, folder: devices.device(device), id, ...state, isFlipped: false };
       });
@@ -161,7 +163,8 @@ export class Bed {
   async settle(): Promise<void> {
     let missing: readonly string[] = [];
     const isSettled = async (): Promise<boolean> => {
-      await dfsctlWell(['work', 'wait', this.volume.mountPoint], WORK_MS);
+      // It fails when something has to wait for a disk that may come back.
+      await dfsctl(['work', 'wait', this.volume.mountPoint], WORK_MS);
       // Chunks that came since are not work that was waited for.
       ({ missing } = await this.pieces());
       return missing.length === 0;
@@ -233,6 +236,28 @@ export class Bed {
     const any = ['up', 'full', 'down', 'missing'];
     const [wrong] = await this.disksNotAs((one) => (one === disk ? states : any));
     if (wrong !== undefined) throw new Error(wrong);
+  }
+
+  /** The device works again, with the room it had. */
+  async mend(disk: SeasonDisk): Promise<void> {
+    if (disk.rule !== undefined) await this.devices.clearFault(disk.rule);
+    disk.rule = undefined;
+    if (disk.ballast !== undefined) rmSync(disk.ballast, { force: true });
+    disk.ballast = undefined;
+    if (!disk.isFailedByHand) return;
+    const args = ['diskmap', 'fail', this.volume.mountPoint, String(disk.id), '--cancel'];
+    await dfsctlWell(args);
+    disk.isFailedByHand = false;
+  }
+
+  /** Waits until a disk that is drained is out of the map. */
+  async diskGone(disk: SeasonDisk): Promise<void> {
+    const isGone = async (): Promise<boolean> => {
+      const status = await this.volume.call('GET', '/status').catch(() => undefined);
+      const { disks = [] } = (status ?? {}) as Partial<StatusReport>;
+      return disks.length > 0 && !disks.some(({ id }) => id === disk.id);
+    };
+    await until(`disk ${disk.id} is drained`, isGone, WORK_MS);
   }
 
   async stop(): Promise<void> {

@@ -48,10 +48,15 @@ async function commit(bed: Bed): Promise<void> {
   await dfsctlWell(['commit', bed.volume.mountPoint]);
 }
 
-async function drain(bed: Bed, disk: SeasonDisk, deadlineMs?: number): Promise<string> {
+async function askToDrain(bed: Bed, disk: SeasonDisk, deadlineMs?: number): Promise<string> {
   const args = ['diskmap', 'remove', bed.volume.mountPoint, String(disk.id), '--expert'];
   const { status, errors } = await dfsctl(args, deadlineMs);
-  return status === 0 ? '' : errors.trim();
+  return status === 0 ? 'asked' : `asked in vain: ${errors.trim()}`;
+}
+
+async function isDraining(bed: Bed, disk: SeasonDisk): Promise<boolean> {
+  const found = (await bed.status()).disks.find(({ id }) => id === disk.id);
+  return found === undefined || (found as { mapState?: string }).mapState === 'draining';
 }
 
 /** The disk is out of the map: the device is a spare again, with nothing on it. */
@@ -167,8 +172,7 @@ export const EVENTS: readonly SeasonEvent[] = [
     isPossible: (bed) => bed.members.some((disk) => disk.rule !== undefined),
     run: async (bed, dice) => {
       const disk = dice.pick(bed.members.filter((one) => one.rule !== undefined));
-      await bed.devices.clearFault(disk.rule);
-      disk.rule = undefined;
+      await bed.mend(disk);
       // Without a prober only a mount takes it in again.
       if (!bed.verbs.add) await bed.whileStill(() => bed.remount());
       await bed.diskIs(disk, ['up', 'full']);
@@ -179,11 +183,14 @@ export const EVENTS: readonly SeasonEvent[] = [
   {
     name: 'disk fails for good',
     weight: 1,
-    isPossible: (bed) => bed.verbs.fail && bed.hurt.some((disk) => disk.rule !== undefined),
+    isPossible: (bed) => {
+      return bed.verbs.fail && bed.hurt.some((disk) => disk.rule !== undefined);
+    },
     run: async (bed) => {
-      const [disk] = bed.hurt.filter((one) => one.rule !== undefined);
-      await dfsctlWell(['diskmap', 'fail', bed.volume.mountPoint, String(disk?.id)]);
-      return String(disk?.id);
+      const disk = bed.hurt.find((one) => one.rule !== undefined) as SeasonDisk;
+      await dfsctlWell(['diskmap', 'fail', bed.volume.mountPoint, String(disk.id)]);
+      disk.isFailedByHand = true;
+      return String(disk.id);
     },
   },
   {
@@ -223,7 +230,7 @@ export const EVENTS: readonly SeasonEvent[] = [
     run: async (bed, dice) => {
       const disk = dice.pick(bed.disks.filter((one) => one.id === undefined));
       const known = new Set((await bed.status()).disks.map(({ id }) => id));
-      await dfsctlWell(['diskmap', 'add', bed.volume.mountPoint, disk.folder, '--json']);
+      await dfsctlWell(['diskmap', 'add', bed.volume.mountPoint, disk.folder, '--yes']);
       const now = (await bed.status()).disks;
       disk.id = now.find(({ id }) => !known.has(id))?.id;
       if (disk.id === undefined) throw new Error('diskmap add added nothing');
@@ -233,15 +240,16 @@ export const EVENTS: readonly SeasonEvent[] = [
   {
     name: 'disk drained',
     weight: 2,
-    isPossible: (bed) => bed.verbs.remove && canLose(bed),
+    isPossible: (bed) => bed.verbs.remove && bed.verbs.work && canLose(bed),
     run: async (bed, dice) => {
       const disk = dice.pick(healthyDisks(bed));
-      // Interrupted once or twice: by the end of who asked, of the daemon, of everything.
-      const [killed] = await Promise.all([
-        drain(bed, disk, 500 + dice.below(3000)),
+      // Interrupted once or twice: who asks may hear nothing, and asks again.
+      const [first] = await Promise.all([
+        askToDrain(bed, disk, 2000 + dice.below(3000)),
         dice.below(2) === 0 ? bed.volume.killDaemon() : undefined,
       ]);
       await bed.volume.serving();
+      if (!(await isDraining(bed, disk))) await askToDrain(bed, disk);
       disk.isDraining = true;
       if (dice.below(3) === 0) {
         await bed.whileStill(async () => {
@@ -249,13 +257,10 @@ export const EVENTS: readonly SeasonEvent[] = [
           await bed.volume.mount();
         });
       }
-      await bed.settle();
-      const left = await drain(bed, disk, 400_000);
-      const { disks } = await bed.status();
-      if (disks.some(({ id }) => id === disk.id)) throw new Error(`disk ${disk.id} stays: ${left}`);
+      await bed.diskGone(disk);
       const id = disk.id;
       becomeSpare(disk);
-      return `${id}; first ${killed}`;
+      return `${id}, ${first}`;
     },
   },
   {
@@ -278,8 +283,7 @@ export const EVENTS: readonly SeasonEvent[] = [
     isPossible: (bed) => bed.working.some((disk) => disk.ballast !== undefined),
     run: async (bed) => {
       const disk = bed.working.find((one) => one.ballast !== undefined) as SeasonDisk;
-      rmSync(disk.ballast as string, { force: true });
-      disk.ballast = undefined;
+      await bed.mend(disk);
       await commit(bed);
       return String(disk.id);
     },

@@ -92,14 +92,11 @@ type End = Pick<SeasonReport, 'wrong' | 'files' | 'bytes' | 'steps' | 'chunks'>;
 /** Lets everything come to rest, and looks at all of it. */
 async function finish(bed: Bed): Promise<End> {
   const wrong: string[] = [];
-  await bed.devices.clearFault();
-  for (const disk of bed.members) disk.rule = undefined;
+  for (const disk of bed.members) await bed.mend(disk);
   const files = await bed.order('stop');
   if (!bed.verbs.add) await bed.remount();
-  for (const disk of bed.members) {
-    await bed.diskIs(disk, disk.ballast === undefined ? ['up', 'full'] : ['full']);
-  }
   await bed.volume.commit();
+  for (const disk of bed.members) await bed.diskIs(disk, ['up', 'full']);
   if (bed.verbs.scrub) await bed.scrub();
   if (bed.verbs.work) wrong.push(...(await findUnsettled(bed)));
   await bed.drop();
