@@ -9,6 +9,7 @@ export type { CacheDropReport } from './cache-drop.ts';
 export { type Config, writeConfig } from './config.ts';
 export { offlineSettings } from './config-changes.ts';
 export { type AddOrder, type DiskChange, DiskOrders } from './disk-orders.ts';
+export { parsePlace } from './disk-place.ts';
 export type { ChangePlan, HardwareFacts } from './disk-plan.ts';
 export type { DiskAtRisk, VolumeDrill } from './drill.ts';
 export { makeEpochHome } from './epoch-home.ts';

@@ -14,7 +14,11 @@ function expectRefusal(ended: Ended, status: number, message: RegExp): void {
 describe('a wrong command line ends with 2', () => {
   const cases: [what: string, args: string[], message: RegExp][] = [
     ['an unknown verb', ['moun'], /unknown command 'moun'.*Did you mean mount/],
-    ['an unknown verb of diskmap', ['diskmap', 'remove'], /unknown command 'remove'/],
+    ['an unknown verb of diskmap', ['diskmap', 'move'], /unknown command 'move'/],
+    ['a disk that is no number', ['diskmap', 'fail', 'a', 'b'], /give the number of a disk/],
+    ['a place that is none', ['diskmap', 'add', 'a', 'b', '--at', '1.2'], /as a place/],
+    ['a weight that is none', ['diskmap', 'add', 'a', 'b', '--weight', '0'], /as a weight/],
+    ['a question without a terminal', ['diskmap', 'add', 'a', 'b'], /no terminal to ask on/],
     ['an unknown option', ['status', '--jason'], /unknown option '--jason'/],
     ['a missing argument', ['mount', 'home'], /missing required argument 'mountpoint'/],
     ['one argument too many', ['umount', 'a', 'b'], /too many arguments/],

@@ -6,10 +6,11 @@ import type { DiskReport, LocatedExtent, Receipt, StatusReport } from '../../src
 import { withDaemon } from './client.ts';
 import { inoOf } from './commit.ts';
 import { diskTree } from './disk-tree.ts';
+import { registerDiskmapChanges } from './diskmap-change.ts';
 import { examples } from './examples.ts';
 import { formatBytes, formatTable, type Style } from './format.ts';
 import { type OutputOptions, printFacts } from './output.ts';
-import { sizeOrDash, statusOf } from './status.ts';
+import { diskStateWords, sizeOrDash, statusOf } from './status.ts';
 import { findTarget } from './target.ts';
 
 /** What `diskmap locate` prints. Sizes and offsets in bytes. */
@@ -24,7 +25,7 @@ interface Located {
 export function registerDiskmap(program: Command): void {
   const diskmap = program
     .command('diskmap')
-    .description('Show the hardware of a volume, and where files lie on it.');
+    .description('Show and change the hardware of a volume, and where files lie on it.');
   diskmap
     .command('show')
     .description('Show the tree room > row > rack > machine > disk with weights and use.')
@@ -42,6 +43,7 @@ export function registerDiskmap(program: Command): void {
     .option('--json', 'print the facts as JSON')
     .addHelpText('after', examples('dfsctl diskmap locate /srv/files/a.db'))
     .action(locate);
+  registerDiskmapChanges(diskmap);
 }
 
 async function show(name: string | undefined, options: OutputOptions): Promise<void> {
@@ -71,7 +73,7 @@ function treeLines({ disks }: StatusReport, style: Style): string[] {
   const rows = diskTree(disks).map(({ name, weight, disk }) => [
     name,
     String(weight),
-    disk?.state ?? '',
+    disk === undefined ? '' : diskStateWords(disk),
     disk === undefined ? '' : sizeOrDash(disk.usedBytes),
     disk === undefined ? '' : sizeOrDash(disk.freeBytes),
     disk?.path ?? '',

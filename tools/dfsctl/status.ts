@@ -198,7 +198,7 @@ function diskTable(disks: DiskReport[], style: Style): string[] {
     ],
     disks.map((disk) => [
       String(disk.id),
-      disk.state,
+      diskStateWords(disk),
       sizeOrDash(disk.usedBytes),
       sizeOrDash(disk.freeBytes),
       disk.pieces === undefined ? '-' : disk.pieces.toLocaleString('en-US'),
@@ -207,6 +207,11 @@ function diskTable(disks: DiskReport[], style: Style): string[] {
     ]),
     style,
   );
+}
+
+/** How a disk is, and what it is used for if not as usual. */
+export function diskStateWords({ state, mapState }: DiskReport): string {
+  return mapState === 'in' ? state : `${state}, ${mapState}`;
 }
 
 /** A size, or "-" when it is not known. */
