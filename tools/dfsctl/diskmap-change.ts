@@ -153,7 +153,7 @@ function addDisk(target: Target, order: AddOrder): Promise<DiskChange> {
   const query = new URLSearchParams({ path, preview: String(isPreview) });
   if (at !== undefined) query.set('at', `${at.room}.${at.row}.${at.rack}.${at.machine}`);
   if (weight !== undefined) query.set('weight', String(weight));
-  return ordered(target, `/diskmap/add?${query}`, (orders) => orders.add(order));
+  return ordered(target, `/diskmap/add?${query.toString()}`, (orders) => orders.add(order));
 }
 
 async function change(asked: {
@@ -173,7 +173,7 @@ async function change(asked: {
     preview: String(isPreview),
   });
   const result = await withClock('Changing the diskmap', () =>
-    ordered(target, `/diskmap/${kind}?${query}`, (orders) =>
+    ordered(target, `/diskmap/${kind}?${query.toString()}`, (orders) =>
       orders[kind](disk, { cancel, isPreview }),
     ),
   );
