@@ -32,6 +32,12 @@ describe('existingFolder()', () => {
 });
 
 describe('checkApart()', () => {
+  test('goes by the paths of folders that cannot be looked at any more', () => {
+    symlinkSync('dead', join(root, 'dead'));
+    expect(apart('dead', 'a', 'ab')).not.toThrow();
+    expect(apart('dead', 'dead')).toThrow(/is the same folder as/);
+  });
+
   test.each([
     ['a', 'a/inner'],
     ['a/inner', 'a'],

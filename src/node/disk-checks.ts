@@ -45,9 +45,18 @@ export function checkApart(folders: { path: string; what: string }[]): void {
 }
 
 function isSameFolder(a: string, b: string): boolean {
-  const [one, two] = [a, b].map((path) => statSync(path, { throwIfNoEntry: false }));
+  const [one, two] = [a, b].map(placeOf);
   if (one === undefined || two === undefined) return a === b;
   return one.dev === two.dev && one.ino === two.ino;
+}
+
+/** Which folder it is; undefined when that cannot be said: of a disk that has died, its path is known. */
+function placeOf(path: string): { dev: number; ino: number } | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
 }
 
 function contains(outer: string, inner: string): boolean {
