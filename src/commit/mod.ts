@@ -14,6 +14,7 @@ export { readIdentityOf, readMapOf } from './disk-notes.ts';
 export type { LeftOutEpoch } from './epoch-logs.ts';
 export { epochFolder } from './epoch-pins.ts';
 export type { FetchOrder } from './fetch-order.ts';
+export type { GarbageFigures } from './garbage-count.ts';
 export type { ChunkChanges } from './maintenance.ts';
 export type { RehearsalProgress, RehearsalReport } from './rehearsal.ts';
 export { rehearse } from './rehearsal.ts';

@@ -13,6 +13,7 @@ import { EpochFeed } from './epoch-feed.ts';
 import { EpochLogs } from './epoch-logs.ts';
 import { EpochPuts } from './epoch-puts.ts';
 import { contentOf, type FetchOrder, writeParts } from './fetch-order.ts';
+import { GarbageCount } from './garbage-count.ts';
 import { type ChunkChanges, Maintenance } from './maintenance.ts';
 import { MovedChunks } from './moved-chunks.ts';
 import { openCommitted } from './newest-epoch.ts';
@@ -54,6 +55,8 @@ export class Volume implements CommitBackend {
   readonly #puts: EpochPuts;
   readonly #retention: Retention;
   readonly #maintenance: Maintenance;
+  /** Of chunks that nothing names. */
+  readonly garbage: GarbageCount;
   /** Of a volume that is read while it is written elsewhere. */
   readonly #moved: MovedChunks | undefined;
   #settings: Settings;
@@ -91,6 +94,10 @@ export class Volume implements CommitBackend {
       lookUp: (id) => this.committed.chunk(id),
       protects: (chunk) => this.#retention.protects(chunk),
     });
+    this.garbage = new GarbageCount({
+      dead: (limit, after) => feed.readable.deadChunks(limit, after),
+      protects: (chunk) => this.#retention.protects(chunk),
+    });
     this.#reader = new CaptureReader(options.capture);
     this.#snapshots = new Snapshots({
       home: options.home,
@@ -98,7 +105,8 @@ export class Volume implements CommitBackend {
       committed: () => feed.committed,
       logs,
       retention: this.#retention,
-      settings: () => this.#settings,
+      // Of a disk that is full the past gives way.
+      settings: () => (this.#isFull ? { retentionMs: 0 } : this.#settings),
       wantEpoch,
       log: options.log,
     });
@@ -192,6 +200,10 @@ export class Volume implements CommitBackend {
    */
   changeMap(next: DiskMap): Promise<DiskMap> {
     return this.hardware.changeMap(next);
+  }
+
+  get #isFull(): boolean {
+    return this.disks.some(({ entry }) => this.chunks.statusOf(entry.id) === 'full');
   }
 
   /** How many disks have to have the record of an epoch. */

@@ -32,6 +32,15 @@ const STATS: StatsReport = {
     cleanBytes: 4096,
     limitBytes: 8192,
   },
+  retained: {
+    snapshots: 3,
+    oldestCutMs: 1000,
+    windowStart: 40,
+    retainedChunks: 5,
+    retainedBytes: 5000,
+    garbageChunks: 2,
+    garbageBytes: 200,
+  },
   loop: {
     longestMs: 9,
     longestCause: 'a "quoted\\" cause\n',

@@ -65,7 +65,22 @@ export function metricsText(stats: StatsReport, work: WorkFacts | undefined): st
     family('uncommitted_operations', 'gauge', 'Changes in no epoch.', one(commit.waitingOps)),
     family('uncommitted_bytes', 'gauge', 'Dirty bytes in no epoch.', one(commit.waitingBytes)),
     ...workFamilies(work),
+    ...retentionFamilies(stats.retained),
   ].join('');
+}
+
+/** What is kept of the past. */
+function retentionFamilies(retained: StatsReport['retained']): string[] {
+  const { retainedChunks, retainedBytes, garbageChunks, garbageBytes, snapshots } = retained;
+  const two = (kept: number, garbage: number): Sample[] => [
+    [{ state: 'retained' }, kept],
+    [{ state: 'garbage' }, garbage],
+  ];
+  return [
+    family('dead_chunks', 'gauge', 'Chunks no file has.', two(retainedChunks, garbageChunks)),
+    family('dead_bytes', 'gauge', 'Their content.', two(retainedBytes, garbageBytes)),
+    family('snapshots', 'gauge', 'Snapshots that are kept.', [[{}, snapshots]]),
+  ];
 }
 
 /** How long changes wait for a commit, and what keeps them from it. */

@@ -2,6 +2,7 @@ import type { PauseFigures } from '../base/pauses.ts';
 import type { CommitTotals, DeadlineFigures } from '../commit/mod.ts';
 import type { OperationCount } from '../fuse/mod.ts';
 import type { LiveVolume } from './live-volume.ts';
+import type { RetentionReport } from './volume-report.ts';
 
 /** The cache of a mount. Sizes in bytes; what is counted is counted since the daemon started. */
 export interface CacheFigures {
@@ -43,6 +44,8 @@ export interface StatsReport {
   cache: CacheFigures;
   loop: PauseFigures;
   commit: CommitFigures;
+  /** Some seconds old. */
+  retained: RetentionReport;
 }
 
 /** The counts of a volume that is mounted. */
@@ -73,5 +76,6 @@ export function liveStats(
       deadline: volume.deadline,
       waitingWriters: cache.backlog.waiting,
     },
+    retained: volume.report.retained,
   };
 }

@@ -2,7 +2,7 @@ import type { CommitProgress, DeadlineFigures } from '../commit/mod.ts';
 import type { WorkFacts } from '../repair/mod.ts';
 import type { Config } from './config.ts';
 import type { LiveVolume } from './live-volume.ts';
-import type { DiskReport, VolumeReport } from './volume-report.ts';
+import type { DiskReport, RetentionReport, VolumeReport } from './volume-report.ts';
 
 /** What `dfsctl status` shows. Sizes in bytes, times in ms; of plain content. */
 export interface StatusReport {
@@ -47,6 +47,8 @@ export interface StatusReport {
   cacheBytes: number;
   cacheLimitBytes: number;
   degradedReads: number;
+  /** What is kept of the past, and what of it is garbage; some seconds old. */
+  retained: RetentionReport;
   disks: DiskReport[];
   /** Background work; undefined where nobody works: read-only, or not mounted. */
   work: WorkFacts | undefined;
@@ -151,6 +153,7 @@ function committedStatus(report: VolumeReport) {
     epoch: report.epoch,
     epochAgeMs: Date.now() - report.epochCutMs,
     degradedReads: report.degradedReads,
+    retained: report.retained,
     disks: report.disks,
     work: report.work,
   };

@@ -1,6 +1,6 @@
 import { stat, statfs } from 'node:fs/promises';
 import { formatScheme, parseScheme } from '../chunk/mod.ts';
-import type { Volume, VolumeDisk } from '../commit/mod.ts';
+import type { GarbageFigures, Volume, VolumeDisk } from '../commit/mod.ts';
 import { type DiskEntry, type DiskState, formatLocation } from '../diskmap/mod.ts';
 import type { WorkFacts } from '../repair/mod.ts';
 import { placeableBytes } from './capacity.ts';
@@ -32,6 +32,15 @@ export interface DiskReport {
   freeBytes: number | undefined;
 }
 
+/** What is kept of the past, and what of it is garbage. */
+export interface RetentionReport extends GarbageFigures {
+  snapshots: number;
+  /** When the epoch of the oldest snapshot was cut, in ms since 1970; undefined without any. */
+  oldestCutMs: number | undefined;
+  /** From here on every epoch can be had. */
+  windowStart: number;
+}
+
 /**
  * The committed side of a volume in figures. Sizes in bytes, of plain content unless the name says
  * raw.
@@ -53,6 +62,7 @@ export interface VolumeReport {
   capacityBytes: number;
   freeBytes: number;
   degradedReads: number;
+  retained: RetentionReport;
   problems: string[];
   disks: DiskReport[];
   /** Undefined where nobody works: read-only, or not mounted. */
@@ -88,10 +98,17 @@ export async function volumeReport(
     capacityBytes: totals.chunkBytes + freeBytes,
     freeBytes,
     degradedReads: volume.chunks.counters.degradedReads,
+    retained: await retentionOf(volume),
     problems: [...olderIn(volume), ...problemsOf(disks), ...workProblems(work)],
     disks,
     work,
   };
+}
+
+async function retentionOf({ retained, garbage }: Volume): Promise<RetentionReport> {
+  const { snapshots, windowStart } = retained;
+  const oldestCutMs = snapshots.at(-1)?.cutTimeMs;
+  return { snapshots: snapshots.length, oldestCutMs, windowStart, ...(await garbage.figures()) };
 }
 
 async function diskReports(volume: Volume): Promise<DiskReport[]> {

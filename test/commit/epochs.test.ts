@@ -1,6 +1,6 @@
 import { closeSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { DiskId, Epoch } from '../../src/base/ids.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { DEFAULT_SETTINGS } from '../../src/base/settings.ts';
@@ -12,6 +12,10 @@ import { VolumeRig } from './fixture.ts';
 
 const PAGE = 4096;
 const NONE = { forget: [], stored: [] };
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 async function rigOf(): Promise<VolumeRig> {
   const rig = await VolumeRig.create({ scheme: 'replica:2' });
@@ -212,6 +216,29 @@ describe('snapshots', () => {
     expect(now.get(5)).toEqual([1, 2, 3]);
     expect(now.get(4)).toEqual([1, 2]);
     expect(rig.volume.retained.snapshots.map(({ epoch }) => epoch)).toEqual(others);
+  });
+
+  test('give way when a disk is full, but for the newest two', async () => {
+    const rig = await rigOf();
+    configure(rig, DEFAULT_SETTINGS.retentionMs);
+    const ino = await rig.file('a', bytesOf(1, PAGE));
+    await rig.committer.commit();
+    await rig.volume.snapshot();
+    await rig.write(ino, 0, bytesOf(2, PAGE));
+    await rig.committer.commit();
+    // Spans of time begin at fixed times: two of these may be in one.
+    const kept = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 20 * 60_000);
+    await age(rig);
+    const id = hashChunk(bytesOf(1, PAGE));
+    expect(rig.volume.retained.snapshots.map(({ epoch }) => epoch)).toContain(1);
+    expect(rig.volume.isNeeded(id)).toBe(true);
+    const figures = { retainedChunks: 1, retainedBytes: PAGE, garbageChunks: 0, garbageBytes: 0 };
+    expect(await rig.volume.garbage.figures()).toEqual(figures);
+    vi.spyOn(rig.volume.chunks, 'statusOf').mockReturnValue('full');
+    await age(rig);
+    expect(rig.volume.retained.snapshots).toHaveLength(2);
+    expect(rig.volume.isNeeded(id)).toBe(false);
+    kept.mockRestore();
   });
 
   test('are made by time when something has changed, and for garbage also when nothing has', async () => {

@@ -36,6 +36,15 @@ function report(change: Partial<StatsReport> = {}): StatsReport {
       cleanBytes: 4_194_304,
       limitBytes: 2 ** 30,
     },
+    retained: {
+      snapshots: 3,
+      oldestCutMs: 1000,
+      windowStart: 40,
+      retainedChunks: 5,
+      retainedBytes: 5000,
+      garbageChunks: 2,
+      garbageBytes: 200,
+    },
     loop: {
       longestMs: 12.5,
       longestCause: 'cut',

@@ -99,6 +99,7 @@ export function statusLines(report: StatusReport, style: Style): string[] {
         ['durability', durabilityWords(report)],
         ['capacity', capacityWords(report)],
         ['stored', storedWords(report)],
+        ['retained', retainedWords(report)],
         ['waiting', waitingWords(report)],
         ['committed', committedWords(report)],
         ...deadlineFacts(report),
@@ -138,6 +139,16 @@ function capacityWords({ capacityBytes, usedBytes, freeBytes }: StatusReport): s
 function storedWords({ inodes, chunks, dedupRatio }: StatusReport): string {
   const files = formatCount(inodes, 'file or folder', 'files and folders');
   return `${files} in ${formatCount(chunks, 'chunk')}, deduplication ${dedupRatio.toFixed(2)}`;
+}
+
+function retainedWords({ retained }: StatusReport): string {
+  const { snapshots, oldestCutMs, retainedChunks, retainedBytes } = retained;
+  const { garbageChunks, garbageBytes } = retained;
+  const chunks = (count: number, bytes: number): string =>
+    `${formatBytes(bytes)} in ${formatCount(count, 'chunk')}`;
+  const since = oldestCutMs === undefined ? '' : ` of ${formatDuration(Date.now() - oldestCutMs)}`;
+  const kept = `${formatCount(snapshots, 'snapshot')}${since}`;
+  return `${kept}, ${chunks(retainedChunks, retainedBytes)}; garbage ${chunks(garbageChunks, garbageBytes)}`;
 }
 
 function waitingWords(report: StatusReport): string {
