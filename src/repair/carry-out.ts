@@ -78,7 +78,9 @@ async function writeAll(chunks: ChunkStore, tasks: readonly Task[], fail: Fail):
         const { diskId, bucket, pieceIndex } = plan.writes[at] as PlannedWrite;
         const key = { chunkId: plan.id, scheme, pieceIndex };
         const batch = byDisk.get(diskId) ?? [];
-        batch.push({ ...key, bucket, chunkBytes: lengthBytes, payload });
+        // A replica is the chunk itself, and was compared with its name when it was read.
+        const payloadHash = scheme.kind === 'replica' ? plan.id : undefined;
+        batch.push({ ...key, bucket, chunkBytes: lengthBytes, payload, payloadHash });
         byDisk.set(diskId, batch);
       }
     } catch (error) {

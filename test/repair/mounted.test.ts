@@ -1,12 +1,15 @@
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createDiskMap, decodeDiskMap, encodeDiskMap } from '../../src/diskmap/mod.ts';
 import type { FsckReport, SchemeReport, StatusReport, WorkFacts } from '../../src/node/mod.ts';
 import { dfsctl, facts, must, Scene } from '../cli/run.ts';
 import { until } from '../harness/processes.ts';
 import { canMount } from '../harness/volume.ts';
+
+/** Many calls of dfsctl, each a process of its own, on a machine that may be busy. */
+vi.setConfig({ testTimeout: 400_000 });
 
 let scene: Scene;
 

@@ -1,10 +1,25 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { DfsError } from '../../src/base/errors.ts';
 import { GIB } from '../../src/base/limits.ts';
 import { findMount } from '../../src/base/os/mod.ts';
 import { unmount } from '../../src/fuse/mod.ts';
-import { homePaths, initVolume, type RecoverReport, recoverVolume } from '../../src/node/mod.ts';
+import {
+  homePaths,
+  initVolume,
+  type RecoverReport,
+  recoverVolume,
+  type StatusReport,
+  type WorkFacts,
+} from '../../src/node/mod.ts';
 import { withDaemon } from '../dfsctl/client.ts';
 import { startMount } from '../dfsctl/mount-process.ts';
 import { unmountVolume } from '../dfsctl/unmount-volume.ts';
@@ -24,6 +39,7 @@ export class BenchVolume {
   readonly native: string;
   readonly disks: string[];
   readonly home: string;
+  #diskCount = DISKS;
   #destroyed = false;
   #mounted = false;
 
@@ -72,6 +88,34 @@ export class BenchVolume {
     await withDaemon(this.home, async (client) => {
       await client.post('/commit');
     });
+  }
+
+  /** How background work is. */
+  async work(): Promise<WorkFacts> {
+    return await withDaemon(this.home, (client) => client.get<WorkFacts>('/work'));
+  }
+
+  /** Resolves when background work has nothing left to do. */
+  async workDone(): Promise<WorkFacts> {
+    return await withDaemon(this.home, (client) => client.post<WorkFacts>('/work?order=wait'));
+  }
+
+  /** A folder for another disk. */
+  newDisk(): string {
+    return this.#subfolder(`disk${++this.#diskCount}`);
+  }
+
+  async addDisk(path: string): Promise<void> {
+    const call = `/diskmap/add?path=${encodeURIComponent(path)}`;
+    await withDaemon(this.home, (client) => client.post(call));
+  }
+
+  /** A disk that was added is gone from one moment to the next, and its loss is noted. */
+  async loseDisk(path: string): Promise<void> {
+    const { disks } = await withDaemon(this.home, (client) => client.get<StatusReport>('/status'));
+    const id = disks.find((disk) => disk.path === path)?.id;
+    renameSync(path, `${path}-gone`);
+    await withDaemon(this.home, (client) => client.post(`/diskmap/fail?disk=${id}`));
   }
 
   /** Whether a commit runs. */

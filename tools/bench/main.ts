@@ -21,6 +21,7 @@ import type { Work } from './work.ts';
 import { COMMIT_WORKS } from './works-commit.ts';
 import { DATABASE_WORKS } from './works-database.ts';
 import { RANDOM_WORKS } from './works-random.ts';
+import { REPAIR_WORKS } from './works-repair.ts';
 import { SMALL_WORKS } from './works-small.ts';
 import { STREAM_WORKS } from './works-stream.ts';
 import { TREE_WORKS } from './works-tree.ts';
@@ -33,6 +34,7 @@ const WORKS: readonly Work[] = [
   ...TREE_WORKS,
   ...DATABASE_WORKS,
   ...COMMIT_WORKS,
+  ...REPAIR_WORKS,
   ...VOLUME_WORKS,
 ];
 /** Whatever hangs, a bench ends. */
