@@ -59,7 +59,14 @@ export async function readMapOf(files: DiskFiles): Promise<DiskMap> {
   }
 }
 
-/** Gives a disk the slots it should have, and its identity back if that is gone; whether it has. */
+/** Writes the identity of a disk again if it is gone or damaged, and its slot has it. */
+export async function restoreIdentity(files: DiskFiles): Promise<void> {
+  const found = await readDiskIdentity(files.identity).catch(() => undefined);
+  const identity = found === undefined ? await readIdentityOf(files) : undefined;
+  if (identity !== undefined) await writeDiskIdentity(files.identity, identity);
+}
+
+/** Gives a disk the slots it should have; whether it has them. */
 export async function noteOnDisk(
   disk: { readonly files: DiskFiles; readonly slots: SlotDisk },
   map: DiskMap,
@@ -74,7 +81,6 @@ export async function noteOnDisk(
   try {
     const identity = await readIdentityOf(files);
     if (identity === undefined) return false;
-    await restoreIdentity(files, identity, log);
     await put(IDENTITY_PATH, IDENTITY_BALLOT, encodeDiskIdentity(identity));
     const counter = (map.createdAt ?? 0) + 1;
     await put(MAP_PATH, { map: map.version, counter, incarnation: 1 }, encodeDiskMap(map));
@@ -84,17 +90,6 @@ export async function noteOnDisk(
     log('warn', 'disk not described in slots', { root: files.root, message: messageOf(error) });
     return false;
   }
-}
-
-async function restoreIdentity(
-  { identity: path }: DiskFiles,
-  identity: DiskIdentity,
-  log: Log,
-): Promise<void> {
-  const found = await readDiskIdentity(path).catch(() => undefined);
-  if (found !== undefined) return;
-  log('warn', 'identity of a disk restored', { path });
-  await writeDiskIdentity(path, identity);
 }
 
 /** What a slot on the disk at `root` says; undefined when it says nothing that can be used. */

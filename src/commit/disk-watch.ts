@@ -35,6 +35,8 @@ export interface DiskWatchOptions {
   proof: Proof;
   /** Whether enough other disks have the metadata for a disk to leave. */
   hasMetadataBeside: (id: DiskId) => boolean;
+  /** Moves slots to where the map says, if they are not there; whether they are. */
+  settleSlots: () => Promise<boolean>;
   everyMs: number;
   log: Log;
   /** Ms since 1970. */
@@ -192,10 +194,10 @@ export class DiskWatch {
   }
 
   async #removeIfEmpty(id: DiskId): Promise<void> {
-    const { disks, proof, hasMetadataBeside } = this.#options;
+    const { disks, proof, hasMetadataBeside, settleSlots } = this.#options;
     const remains = await proof(id);
     if (remains === undefined || remains.pieces > 0 || remains.onlyCopies > 0) return;
-    if (!hasMetadataBeside(id)) return;
+    if (!hasMetadataBeside(id) || !(await settleSlots())) return;
     await disks.remove(id);
   }
 

@@ -6,7 +6,7 @@ import { BucketDisk, type BucketDiskOptions } from '../bucket/mod.ts';
 import { type DiskEntry, volumeTag } from '../diskmap/mod.ts';
 import { DiskLog } from '../meta/mod.ts';
 import type { HasSlots, PieceDisk } from '../store/mod.ts';
-import { readIdentityOf } from './disk-notes.ts';
+import { readIdentityOf, restoreIdentity } from './disk-notes.ts';
 
 /** The folder on a disk that is ours; what else is on the disk is not touched. */
 const DISK_FOLDER = 'dfs';
@@ -104,6 +104,7 @@ export async function openVolumeDisk(options: {
   let buckets: VolumeDisk['buckets'];
   try {
     await checkIdentity(path, volumeUuid, entry.id);
+    if (!readOnly) await restoreIdentity(diskPaths(path));
     buckets = await openBuckets({ folder: root, volumeTag: tag, diskId: entry.id, readOnly });
     const log = await DiskLog.open({ folder: meta, volumeTag: tag, readOnly });
     return { entry, path, buckets, log, problem: undefined };

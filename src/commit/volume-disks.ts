@@ -67,6 +67,8 @@ export interface VolumeDisksOptions extends BringInParts {
   chunks: ChunkStore;
   /** How many disks have to have the record of an epoch. */
   logsNeeded: () => number;
+  /** As {@link DiskWatchOptions.settleSlots}. */
+  settleSlots: () => Promise<boolean>;
   settings: () => Pick<Settings, 'rebuildAfterMs'>;
   /** How often the disks are looked at. */
   watchMs?: number | undefined;
@@ -107,6 +109,7 @@ export class VolumeDisks {
       settings: options.settings,
       proof: (id) => this.#proof(id),
       hasMetadataBeside: (id) => options.logs.wholeBeside(id) >= options.logsNeeded(),
+      settleSlots: options.settleSlots,
       everyMs: options.watchMs ?? WATCH_MS,
       log,
     });

@@ -135,6 +135,16 @@ export class VolumeSlots {
     return this.#looking;
   }
 
+  /** Moves slots to where the map says, if they are not there; whether they are. */
+  async settle(): Promise<boolean> {
+    if (this.#volume === undefined) return false;
+    this.#looksToTry = 0;
+    // A look that is under way may have begun under another map.
+    await this.#looking;
+    await this.look();
+    return this.current.isSettled;
+  }
+
   /** Ends; unless `dying`, the disks know then what they should. */
   async close(options: { dying: boolean }): Promise<void> {
     clearInterval(this.#timer);

@@ -121,6 +121,7 @@ export class Volume implements CommitBackend {
       newestEpoch: () => this.#newestEpoch,
       idle: () => this.#publishing,
       logsNeeded: () => this.#logsNeeded,
+      settleSlots: () => this.slots.settle(),
       settings: () => this.#settings,
     });
   }

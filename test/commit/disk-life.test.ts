@@ -233,6 +233,7 @@ test('a draining disk is removed when nothing is left on it, and not before', as
   const rig = await rigOf();
   await committed(rig, 'a', 'b', 'c');
   const id = await diskWithPieces(rig);
+  await rig.volume.slots.current.put('leases/a', Buffer.from('held'), undefined);
   await rig.volume.hardware.setState(id, 'draining');
   await rig.volume.hardware.watch.look();
   expect(stateOf(rig, id)).toBe('draining');
@@ -247,6 +248,10 @@ test('a draining disk is removed when nothing is left on it, and not before', as
   await rig.volume.hardware.watch.look();
   expect(stateOf(rig, id)).toBe('removed');
   expect(rig.volume.disks.map(({ entry }) => entry.id)).not.toContain(id);
+  // Slots had left it before.
+  expect((await rig.volume.slots.current.list()).map(({ copies }) => copies)).toEqual([
+    rig.volume.disks.map(({ entry }) => entry.id),
+  ]);
   await committed(rig, 'd');
   await rig.reopen();
   expect(rig.committedNames()).toEqual(['a', 'b', 'c', 'd']);

@@ -35,8 +35,27 @@ test('a disk whose identity is damaged or gone is in use, and gets it back', asy
   await rig.open();
   expect(rig.volume.disks.map(({ problem }) => problem)).toEqual([undefined, undefined]);
   expect(await rig.content('a')).toEqual(CONTENT);
-  await rig.volume.slots.look();
   expect([readFileSync(first.identity), readFileSync(second.identity)]).toEqual(identities);
+});
+
+test('a disk that loses its identity while it is in use is opened anew, once', async () => {
+  const rig = await rigOf();
+  const [first] = rig.disks.map(diskPaths);
+  if (first === undefined) throw new Error('there is a disk');
+  const { hardware } = rig.volume;
+  await hardware.watch.look();
+  const identity = readFileSync(first.identity);
+  rmSync(first.identity);
+  // Out of service, and back in it.
+  for (let look = 0; look < 3; look++) await hardware.watch.look();
+  expect(readFileSync(first.identity)).toEqual(identity);
+  const [disk] = rig.volume.disks;
+  await hardware.watch.look();
+  expect(rig.volume.disks[0]).toBe(disk);
+  expect(rig.volume.disks.map(({ entry }) => hardware.failure(entry.id))).toEqual([
+    undefined,
+    undefined,
+  ]);
 });
 
 test('one disk is enough to recover from, although its identity and its map are damaged', async () => {
