@@ -11,6 +11,7 @@ export type { CommitStatus, CommitTotals } from './committer.ts';
 export { Committer, DEADLINE_MS } from './committer.ts';
 export type { CapturedRange, CutSource, FrozenFile } from './cut-source.ts';
 export { readIdentityOf, readMapOf } from './disk-notes.ts';
+export { piecesOn, type Remains } from './disk-watch.ts';
 export type { LeftOutEpoch } from './epoch-logs.ts';
 export { epochFolder } from './epoch-pins.ts';
 export type { FetchOrder } from './fetch-order.ts';

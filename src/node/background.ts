@@ -1,8 +1,15 @@
 import { DfsError } from '../base/errors.ts';
+import type { DiskId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import { formatScheme } from '../chunk/mod.ts';
-import type { Volume } from '../commit/mod.ts';
-import { Foreground, Work, type WorkFacts, type WorkVolume } from '../repair/mod.ts';
+import { piecesOn, type Remains, type Volume } from '../commit/mod.ts';
+import {
+  Foreground,
+  type WalkFacts,
+  Work,
+  type WorkFacts,
+  type WorkVolume,
+} from '../repair/mod.ts';
 import { homePaths } from './home.ts';
 
 /** What may be asked of background work. */
@@ -24,6 +31,7 @@ export class Background {
 
   async start(volume: Volume, options: { home: string; log: Log }): Promise<void> {
     const { home, log } = options;
+    volume.hardware.useProof((id) => remainsOn(volume, { id, walk: this.facts?.lastWalk }));
     volume.chunks.onTroubled(({ chunk }) => this.#work?.suspect(chunk.id));
     this.#work = await Work.start({
       volume: workVolumeOf(volume),
@@ -120,4 +128,19 @@ function workVolumeOf(volume: Volume): WorkVolume {
         ({ chunkId, scheme }) => volume.committed.chunk(chunkId)?.scheme === formatScheme(scheme),
       ),
   };
+}
+
+/**
+ * What is left on a disk that is to be removed, by a walk over all chunks with the map and the disks
+ * of now: undefined until there is one. Of a disk that cannot be asked the others must have all.
+ */
+async function remainsOn(
+  volume: Volume,
+  about: { id: DiskId; walk: WalkFacts | undefined },
+): Promise<Remains | undefined> {
+  const { id, walk } = about;
+  if (walk?.isCurrent !== true) return undefined;
+  const onlyCopies = walk.lost + walk.degraded + walk.misplaced + walk.waiting;
+  const found = await piecesOn(volume.chunks, id);
+  return found === undefined ? { pieces: 0, onlyCopies } : { pieces: found.pieces, onlyCopies: 0 };
 }

@@ -243,9 +243,9 @@ export class DiskOrders {
   }
 
   async #plan(before: DiskMap, after: DiskMap): Promise<ChangePlan> {
-    const { disks } = await this.#store.report();
+    const { disks, work } = await this.#store.report();
     const pieceBytes = disks.reduce((sum, { usedBytes = 0 }) => sum + usedBytes, 0);
-    return planChange({ before, after, pieceBytes });
+    return planChange({ before, after, pieceBytes, rate: work?.rate });
   }
 }
 

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { DiskChange, StatusReport } from '../../src/node/mod.ts';
@@ -7,6 +7,8 @@ import { until } from '../harness/processes.ts';
 import { dfsctl, type Ended, facts, must, Scene } from './run.ts';
 
 const MIB = 2 ** 20;
+/** A drain waits for a walk over all chunks, and moves what is on the disk. */
+const DRAINED_MS = 180_000;
 
 async function sceneOf(scheme = 'replica:2'): Promise<Scene> {
   const scene = new Scene();
@@ -212,4 +214,40 @@ test('what cannot be done is refused and changes nothing', async () => {
   const wide = await sceneOf('replica:3');
   const tooFew = await dfsctl('diskmap', 'remove', wide.home, '1', '--expert');
   expectRefusal(tooFew, 1, /replica:3 needs 3 disks, 2 would be left/);
+});
+
+test('a disk with pieces is drained, through a kill, and is out when nothing is left on it', async () => {
+  const scene = await sceneOf();
+  await scene.mounted();
+  const hashes: Record<string, string> = {};
+  for (let at = 0; at < 8; at++) hashes[`f${at}`] = await write(scene, `f${at}`);
+  await facts('commit', scene.mount);
+  expect((await diskOf(scene, 3)).pieces).toBeGreaterThan(0);
+  await facts('diskmap', 'remove', scene.mount, '3', '--expert');
+  for (const pid of scene.servers()) {
+    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    if (words.includes('daemon-main')) process.kill(pid, 'SIGKILL');
+  }
+  const ids = async (): Promise<number[]> => (await status(scene)).disks.map(({ id }) => id);
+  await until('disk 3 is out', async () => !(await ids()).includes(3), DRAINED_MS);
+  rmSync(scene.disks[2] ?? '', { recursive: true });
+  await expectContent(scene, hashes);
+  const fsck = await facts<{ degradedChunks: number }>('fsck', scene.mount);
+  expect(fsck.degradedChunks).toBe(0);
+});
+
+test('a disk that is gone for good is removed when the others have all of it', async () => {
+  const scene = await sceneOf();
+  await scene.mounted();
+  const hashes: Record<string, string> = {};
+  for (let at = 0; at < 6; at++) hashes[`f${at}`] = await write(scene, `f${at}`);
+  await facts('commit', scene.mount);
+  rmSync(scene.disks[0] ?? '', { recursive: true });
+  await until('disk 1 is down', async () => (await diskOf(scene, 1)).state === 'down');
+  await facts('diskmap', 'remove', scene.mount, '1', '--expert');
+  const ids = async (): Promise<number[]> => (await status(scene)).disks.map(({ id }) => id);
+  await until('disk 1 is out', async () => !(await ids()).includes(1), DRAINED_MS);
+  await expectContent(scene, hashes);
+  const fsck = await facts<{ degradedChunks: number }>('fsck', scene.mount);
+  expect(fsck.degradedChunks).toBe(0);
 });
