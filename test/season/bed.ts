@@ -135,6 +135,11 @@ export class Bed {
     return JSON.parse(await dfsctlWell(['status', this.volume.home, '--json'])) as StatusReport;
   }
 
+  /** The same as its control API says it, which is what dfsctl shows, without its start. */
+  async statusNow(): Promise<StatusReport> {
+    return (await this.volume.call('GET', '/status')) as unknown as StatusReport;
+  }
+
   /** Disks of the volume, whatever their state. */
   get members(): SeasonDisk[] {
     return this.disks.filter((disk) => disk.id !== undefined);
@@ -215,10 +220,9 @@ export class Bed {
   async disksNotAs(expected: (disk: SeasonDisk) => readonly string[]): Promise<string[]> {
     let wrong: string[] = [];
     const isAsExpected = async (): Promise<boolean> => {
-      // The control API, as dfsctl takes a second to start; a new daemon answers a little later.
-      const status = await this.volume.call('GET', '/status').catch(() => undefined);
-      if (status === undefined) return false;
-      const { disks } = status as unknown as StatusReport;
+      // A new daemon answers a little later.
+      const disks = (await this.statusNow().catch(() => undefined))?.disks;
+      if (disks === undefined) return false;
       wrong = this.members.flatMap((disk) => {
         const state = disks.find((one) => one.id === disk.id)?.state ?? 'not there';
         const states = expected(disk);
@@ -253,8 +257,7 @@ export class Bed {
   /** Waits until a disk that is drained is out of the map. */
   async diskGone(disk: SeasonDisk): Promise<void> {
     const isGone = async (): Promise<boolean> => {
-      const status = await this.volume.call('GET', '/status').catch(() => undefined);
-      const { disks = [] } = (status ?? {}) as Partial<StatusReport>;
+      const disks = (await this.statusNow().catch(() => undefined))?.disks ?? [];
       return disks.length > 0 && !disks.some(({ id }) => id === disk.id);
     };
     await until(`disk ${disk.id} is drained`, isGone, WORK_MS);

@@ -28,10 +28,10 @@ async function missingInHealth(bed: Bed): Promise<readonly string[]> {
   const first = new Set((await bed.pieces()).missing);
   if (first.size === 0) return [];
   // Work that goes on may have moved a piece from a disk not read yet to one already read.
-  if ((await bed.status()).health !== 'healthy') return [];
+  if ((await bed.statusNow()).health !== 'healthy') return [];
   const { missing } = await bed.pieces();
   const again = missing.filter((chunk) => first.has(chunk));
-  return (await bed.status()).health === 'healthy' ? again : [];
+  return (await bed.statusNow()).health === 'healthy' ? again : [];
 }
 
 /** Looks at status; what is not true in it. Waits for what a daemon notices a little later. */
