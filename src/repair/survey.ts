@@ -2,6 +2,7 @@ import { pieceBytes, pieceCount } from '../chunk/mod.ts';
 import { audit, type ChunkAudit } from './audit.ts';
 import { lookAt } from './look.ts';
 import { type ChunkPlan, planChunk } from './plan.ts';
+import type { Throttle } from './throttle.ts';
 import type { WorkView } from './work-volume.ts';
 
 /** Kinds of work that a survey finds, in the order in which they are done. */
@@ -50,17 +51,29 @@ export async function planFor(view: WorkView, entry: ChunkAudit): Promise<ChunkP
   return planChunk(await lookAt(view, entry.id), view.hardware, view.target);
 }
 
-/** Walks over all chunks and says how they are; changes nothing. */
+/**
+ * Walks over all chunks and says how they are; changes nothing. Undefined when it was over before
+ * the end. It takes the processor more than the disks, of the thread that also serves commits: so
+ * it rests between pages as other work does.
+ */
 export async function survey(
   view: WorkView,
-  onPage: (chunks: number) => void,
-  isOver: () => boolean,
+  options: {
+    onPage: (chunks: number) => void;
+    throttle: Pick<Throttle, 'worked' | 'rest'>;
+    isOver: () => boolean;
+  },
 ): Promise<Survey | undefined> {
+  const { onPage, throttle, isOver } = options;
   const found = emptySurvey();
+  let startMs = performance.now();
   for await (const page of audit(view.sources)) {
     for (const entry of page) count(found, entry, await planFor(view, entry), view);
     onPage(page.length);
+    throttle.worked(performance.now() - startMs, 0);
+    await throttle.rest(isOver);
     if (isOver()) return undefined;
+    startMs = performance.now();
   }
   return found;
 }

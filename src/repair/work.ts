@@ -276,7 +276,8 @@ export class Work {
     const view = new WorkView(this.#volume);
     this.#progress = new Progress({ total: this.#walked?.facts.chunks ?? 0, totalBytes: 0 });
     const isOver = (): boolean => this.#isOver(hardware);
-    const found = await survey(view, (chunks) => this.#progress.add(chunks, 0), isOver);
+    const onPage = (chunks: number): void => this.#progress.add(chunks, 0);
+    const found = await survey(view, { onPage, throttle: this.#throttle, isOver });
     if (found === undefined || isOver()) return undefined;
     const { chunks, degraded, misplaced, lost, otherScheme, waiting } = found;
     const counts = { chunks, degraded, misplaced, lost, otherScheme, waiting };
