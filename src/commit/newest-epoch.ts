@@ -65,6 +65,9 @@ async function openNewest(options: Opening): Promise<CommittedMeta> {
   }
 }
 
+/** Chunks in memory while the newest epoch is looked at. */
+const CHUNKS_AT_ONCE = 8;
+
 function* chunksOf(body: Buffer): Generator<ChunkToRead> {
   for (const op of operationsOf(body, 0 as Epoch)) {
     if (op.kind !== 'chunk') continue;
@@ -73,24 +76,39 @@ function* chunksOf(body: Buffer): Generator<ChunkToRead> {
 }
 
 async function chunksVerify(chunks: ChunkStore, body: Buffer): Promise<boolean> {
-  for (const chunk of chunksOf(body)) {
+  let isWhole = true;
+  await eachOf(chunksOf(body), async (chunk) => {
+    if (!isWhole) return;
     try {
       await chunks.get(chunk);
     } catch {
-      return false;
+      isWhole = false;
     }
-  }
-  return true;
+  });
+  return isWhole;
+}
+
+/** Works on some at the same time. */
+async function eachOf(
+  chunks: Generator<ChunkToRead>,
+  work: (chunk: ChunkToRead) => Promise<void>,
+): Promise<void> {
+  const take = async (): Promise<void> => {
+    for (const chunk of chunks) await work(chunk);
+  };
+  // Nothing goes on behind the back of who hears of a failure, which ends the generator for all.
+  const takers = await Promise.allSettled(Array.from({ length: CHUNKS_AT_ONCE }, take));
+  for (const taker of takers) if (taker.status === 'rejected') throw taker.reason;
 }
 
 /** Puts what is missing; where a disk is gone as well, what is there has to do. */
 async function heal(chunks: ChunkStore, body: Buffer, log: Log): Promise<void> {
   const session = chunks.session();
   try {
-    for (const chunk of chunksOf(body)) {
+    await eachOf(chunksOf(body), async (chunk) => {
       const { id, scheme } = chunk;
       await session.put({ id, scheme, content: await chunks.get(chunk) });
-    }
+    });
     const lost = await session.sync();
     if (lost.length > 0) log('warn', 'the newest epoch stays degraded', { lost });
   } catch (error) {

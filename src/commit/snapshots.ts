@@ -10,10 +10,11 @@ import {
   type DiskLog,
   type Head,
   listSnapshots,
+  packSnapshot,
+  publishSnapshot,
   readSnapshot,
   readSnapshotHeader,
   removeSnapshots,
-  writeSnapshot,
 } from '../meta/mod.ts';
 import type { EpochLogs } from './epoch-logs.ts';
 import { pinnedEpochs } from './epoch-pins.ts';
@@ -168,23 +169,27 @@ export class Snapshots {
   async write(disks: [DiskId, DiskLog][]): Promise<void> {
     const { home, tag, committed } = this.#options;
     const source = join(home, 'snapshot.tmp');
+    const target = join(home, 'snapshot-packed.tmp');
     const { epoch, incarnation, recordId, cutTimeMs } = this.#head();
-    committed().copyTo(source);
-    let isWritten = false;
+    const header = { volumeTag: tag, epoch, incarnation, recordId, cutTimeMs };
+    let written: boolean[] = [];
     try {
-      for (const [id, log] of disks) {
-        const isDone = await this.#onDisk(id, async () => {
+      rmSync(target, { force: true });
+      committed().copyTo(source);
+      // To compress takes longer than to write: it is done once for all disks.
+      this.#lastBytes = await packSnapshot({ header, source, target });
+      rmSync(source);
+      const publishes = disks.map(([id, log]) =>
+        this.#onDisk(id, async () => {
           await log.startNewFile((epoch + 1) as Epoch);
-          const header = { volumeTag: tag, epoch, incarnation, recordId, cutTimeMs };
-          const { sizeBytes } = await writeSnapshot({ folder: log.folder, header, source });
-          this.#lastBytes = sizeBytes;
-        });
-        isWritten ||= isDone;
-      }
+          await publishSnapshot(target, { folder: log.folder, epoch });
+        }),
+      );
+      written = await Promise.all(publishes);
     } finally {
-      rmSync(source, { force: true });
+      for (const path of [source, target]) rmSync(path, { force: true });
     }
-    if (isWritten) await this.#thinOut({ epoch, cutTimeMs });
+    if (written.includes(true)) await this.#thinOut({ epoch, cutTimeMs });
   }
 
   /** Deletes from all disks what is not kept any more, now that there is a newer one. */

@@ -41,4 +41,4 @@ export type { AttrPatch, ExtentRange, FileExtents, MetaOp, Time } from './ops.ts
 export { encodeOp } from './ops-codec.ts';
 export { listSnapshots, removeSnapshots } from './snapshot-files.ts';
 export { readSnapshot, readSnapshotHeader } from './snapshot-reader.ts';
-export { writeSnapshot } from './snapshot-writer.ts';
+export { packSnapshot, publishSnapshot, writeSnapshot } from './snapshot-writer.ts';

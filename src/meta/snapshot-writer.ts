@@ -1,10 +1,12 @@
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { copyFile, type FileHandle, mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { deflate } from 'node:zlib';
 import { Blake3Hasher, blake3 } from '@napi-rs/blake-hash';
 import { ByteWriter } from '../base/bytes.ts';
 import { assert, DfsError } from '../base/errors.ts';
+import type { Epoch } from '../base/ids.ts';
 import { ioError, publishWith } from '../base/publish.ts';
 import { beginHeader, sealHeader, VOLUME_TAG_BYTES } from '../base/sealed-header.ts';
 import { LogWindow } from './disk-log-window.ts';
@@ -41,27 +43,52 @@ export async function writeSnapshot(
   options: WriteSnapshotOptions,
 ): Promise<{ path: string; sizeBytes: number }> {
   const { folder, header, source } = options;
-  const path = join(folder, snapshotName(header.epoch));
+  let sizeBytes = 0;
+  const path = await publish(folder, header.epoch, async (temporary) => {
+    sizeBytes = await packSnapshot({ header, source, target: temporary });
+  });
+  return { path, sizeBytes };
+}
+
+/** Makes a snapshot at `target`, which must not exist, not synced: its size in bytes. */
+export async function packSnapshot(
+  options: Omit<WriteSnapshotOptions, 'folder'> & { target: string },
+): Promise<number> {
+  const { header, source, target } = options;
+  const input = await LogWindow.open(source);
+  try {
+    const output = await open(target, 'wx');
+    try {
+      return await writeAll({ input, output, header });
+    } finally {
+      await output.close();
+    }
+  } finally {
+    await input.close();
+  }
+}
+
+/** Publishes what {@link packSnapshot} made as the folder's snapshot of an epoch. */
+export async function publishSnapshot(
+  packed: string,
+  { folder, epoch }: { folder: string; epoch: Epoch },
+): Promise<void> {
+  await publish(folder, epoch, (temporary) => copyFile(packed, temporary, constants.COPYFILE_EXCL));
+}
+
+async function publish(
+  folder: string,
+  epoch: Epoch,
+  write: (temporary: string) => Promise<void>,
+): Promise<string> {
+  const path = join(folder, snapshotName(epoch));
   try {
     await mkdir(folder, { recursive: true });
   } catch (error) {
     throw ioError(`Cannot make the folder ${folder}`, error);
   }
-  let sizeBytes = 0;
-  await publishWith(path, async (temporary) => {
-    const input = await LogWindow.open(source);
-    try {
-      const output = await open(temporary, 'wx');
-      try {
-        sizeBytes = await writeAll({ input, output, header });
-      } finally {
-        await output.close();
-      }
-    } finally {
-      await input.close();
-    }
-  });
-  return { path, sizeBytes };
+  await publishWith(path, write);
+  return path;
 }
 
 /** The header as it stands at the start of the file. */
