@@ -8,7 +8,7 @@ import { dfsctl, facts, must, Scene } from './run.ts';
 import { snapshotOf } from './snapshot-of.ts';
 
 const FILES = 12;
-const EACH_TEST_MS = 180_000;
+const EACH_TEST_MS = 900_000;
 
 let scene: Scene;
 

@@ -14,7 +14,7 @@ import { Dice, seedOf } from '../harness/seed.ts';
 import { canMount } from '../harness/volume.ts';
 
 const FILE = 'test/recovery/subsets.test.ts';
-const EACH_TEST_MS = 300_000;
+const EACH_TEST_MS = 900_000;
 
 describe.skipIf(!canMount)('the disks of a volume, moved to other paths', () => {
   let scene: Scene;
