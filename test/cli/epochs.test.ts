@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { EpochsReport } from '../../src/node/mod.ts';
+import type { EpochsReport, StatusReport } from '../../src/node/mod.ts';
 import { dfsctl, facts, isMounted, must, Scene } from './run.ts';
 
 let scene: Scene;
@@ -131,3 +131,37 @@ test('a mount of the past that was killed is cleaned up by the next snapshot', a
   const left = (): string[] => readdirSync(join(scene.home, 'epochs'));
   await expect.poll(left, { timeout: 60_000 }).toEqual([]);
 });
+
+/** What the disks of the scene take. */
+async function usedMib(): Promise<number> {
+  const lines = (await must(['du', '-sm', ...scene.disks])).trim().split('\n');
+  return lines.reduce((sum, line) => sum + Number.parseInt(line, 10), 0);
+}
+
+test('space comes back when files are deleted, but not while the past is mounted', async () => {
+  await scene.init();
+  // Nothing is retained for its age: snapshots come every second, garbage goes when it may.
+  await facts('config', scene.home, 'retentionMs=1000', 'garbageGraceMs=0');
+  await scene.mounted();
+  const large = join(scene.mount, 'large');
+  await must(['dd', 'if=/dev/urandom', `of=${large}`, 'bs=1M', 'count=20', 'status=none']);
+  const epoch = await epochNow();
+  const wanted = await hashesOf(scene.mount);
+  const old = folder('old');
+  await facts('mount', scene.home, old, '--epoch', `${epoch}`, '--read-only');
+  await must(['rm', large]);
+  await epochNow();
+  // The epoch is in no snapshot any more, and before the window.
+  const isRetained = async (): Promise<boolean> => {
+    const { windowStart, snapshots } = await facts<EpochsReport>('epochs', scene.home);
+    return windowStart <= epoch || snapshots.some((one) => one.epoch === epoch);
+  };
+  await expect.poll(isRetained, { timeout: 120_000, interval: 500 }).toBe(false);
+  await facts('work', 'wait', scene.mount);
+  expect(await usedMib()).toBeGreaterThanOrEqual(40);
+  expect(await hashesOf(old)).toBe(wanted);
+  await facts('umount', old);
+  await expect.poll(usedMib, { timeout: 120_000, interval: 500 }).toBeLessThan(10);
+  const { retained } = await facts<StatusReport>('status', scene.mount);
+  expect(retained).toMatchObject({ garbageChunks: 0, retainedChunks: 0 });
+}, 400_000);
