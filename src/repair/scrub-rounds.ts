@@ -4,6 +4,8 @@ import type { ScrubFacts } from './work-facts.ts';
 import type { ScrubState } from './work-file-format.ts';
 
 const DAY_MS = 86_400_000;
+/** A round that found no piece says nothing of those that come: the next one begins this soon. */
+const EMPTY_ROUND_MS = 3_600_000;
 
 /**
  * When the scrub goes on, and where. A round goes over all pieces in the time it may take, evenly;
@@ -53,7 +55,8 @@ export class ScrubRounds {
     }
     const nowMs = this.#nowMs();
     // The next round keeps to the pace, which may mean that it waits.
-    const nextMs = isAsked ? nowMs : Math.max(nowMs, startedMs + this.#periodMs);
+    const spanMs = bytes === 0 ? Math.min(EMPTY_ROUND_MS, this.#periodMs) : this.#periodMs;
+    const nextMs = isAsked ? nowMs : Math.max(nowMs, startedMs + spanMs);
     const next = { startedMs: Math.round(nextMs), cursor: null, bad: 0, bytes: 0, isAsked: false };
     this.#state = { ...next, lastFullMs: nowMs, lastBad: bad };
     return true;
