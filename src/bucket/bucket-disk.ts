@@ -111,13 +111,13 @@ export class BucketDisk {
     inspected: readonly InspectedFile[],
     discard: boolean,
   ): Promise<BucketDisk> {
-    const { folder, volumeTag, diskId, readOnly = false } = options;
+    const { folder, volumeTag, diskId, readOnly = false, io = systemIo } = options;
     const owner = { bucketsFolder: join(folder, 'buckets'), volumeTag, diskId };
     const path = join(folder, 'index.sqlite');
     const index = new BucketIndex({ path, volumeTag, diskId, readOnly, discard });
     try {
       const damage: BucketDamage[] = [];
-      const recovered = await recoverBuckets({ ...owner, index, readOnly }, inspected, damage);
+      const recovered = await recoverBuckets({ ...owner, index, readOnly, io }, inspected, damage);
       const disk = new BucketDisk(options, index, damage);
       await disk.#files.adopt(recovered);
       if (recovered.some(({ dirty }) => dirty) && !readOnly) await disk.sync();

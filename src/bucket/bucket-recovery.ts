@@ -15,16 +15,21 @@ import type { BucketIndex, IndexedPiece } from './bucket-index.ts';
 import { verifyFileHeader } from './bucket-reader.ts';
 import { scanBucket } from './bucket-scan.ts';
 import { encodeFileHeader } from './bucket-writer.ts';
-import { readAt } from './file-io.ts';
+import { type BucketIo, readAt } from './file-io.ts';
 
 // What opening a disk does with its files. Nothing is changed before every file header is seen, so
 // that a disk of another volume, or of a later version, stays as it is.
+//
+// What may not be synced is synced and dropped from memory before it is read. After a write-back that
+// failed, the kernel keeps the pages, clean and readable, without their being on the device: a scan of
+// those would vouch for pieces that the next power cut takes.
 //
 // A file is scanned from where the index knows it to be synced. What does not verify there and has
 // nothing valid behind it was torn by a crash and is cut off. A fresh index cannot tell a torn tail
 // from damage, so then nothing is cut and the next record goes behind it.
 
 const INDEX_BATCH = 4096;
+const PAGE_BYTES = 4096;
 
 /** Whose disk, and where its bucket files are. */
 export interface DiskFiles {
@@ -96,6 +101,7 @@ function hasGoodHeader(bytes: Buffer, files: DiskFiles, bucket: number): boolean
 export interface Recovery extends DiskFiles {
   readonly index: BucketIndex;
   readonly readOnly: boolean;
+  readonly io: BucketIo;
 }
 
 /** Makes index and files agree; reports what it found, in `damage`. */
@@ -157,6 +163,7 @@ async function recoverFile(task: FileRecovery): Promise<RecoveredBucket> {
       await handle.write(header, 0, header.length, 0);
     }
   }
+  if (!readOnly && from < fileBytes) await leaveMemory(task);
   const { end, damaged } = await indexRecords(task);
   for (const range of damaged) damage.push({ bucket, ...range, kind: 'records' });
   const dirty = !file.headerGood || end !== from || fileBytes !== end;
@@ -165,6 +172,13 @@ async function recoverFile(task: FileRecovery): Promise<RecoveredBucket> {
   if (index.fresh) return { bucket, end: alignUp(fileBytes), dirty };
   if (!readOnly) await handle.truncate(end);
   return { bucket, end, dirty };
+}
+
+/** What is read from then on behind `from` comes from the device. */
+async function leaveMemory({ handle, from, file, io }: FileRecovery): Promise<void> {
+  const start = from - (from % PAGE_BYTES);
+  await io.sync(handle);
+  await io.dontNeed?.(handle, start, file.fileBytes - start);
 }
 
 async function indexRecords(task: FileRecovery): ReturnType<typeof scanBucket> {

@@ -162,6 +162,44 @@ test('open() finds what was appended and never synced, and cuts a torn tail', as
   await expectPieces(again, pieces);
 });
 
+test('open() does not believe the memory of what a sync before it could not write', async () => {
+  const folder = await temporaryFolder();
+  const pieces = [replica(1, 9000), replica(2, 9000)];
+  let fails = false;
+  const sync: typeof systemIo.sync = (handle) =>
+    fails ? Promise.reject(new Error('EIO: i/o error, fdatasync')) : handle.datasync();
+  const disk = await openDisk(folder, { io: { ...systemIo, sync } });
+  await disk.append(pieces.slice(0, 1));
+  await disk.sync();
+  const { size } = await stat(bucketPath(folder));
+  await disk.append(pieces.slice(1));
+  fails = true;
+  await expect(disk.sync()).rejects.toMatchObject({ code: 'IO' });
+  await disk.close();
+  // The kernel has the second piece in memory only: once that is dropped, it is not there.
+  const calls: string[] = [];
+  const again = await openDisk(folder, {
+    io: {
+      ...systemIo,
+      sync: (handle) => {
+        calls.push('sync');
+        return handle.datasync();
+      },
+      dontNeed: async (handle, offset) => {
+        calls.push('drop');
+        expect(offset).toBeLessThanOrEqual(size);
+        const { size: now } = await handle.stat();
+        await handle.write(Buffer.alloc(now - size), 0, now - size, size);
+      },
+    },
+  });
+  expect(calls.slice(0, 2)).toEqual(['sync', 'drop']);
+  const [kept, lost] = pieces;
+  if (!kept || !lost) throw new Error('two pieces');
+  await expectPieces(again, [kept]);
+  expect(await again.has(lost)).toBe(false);
+});
+
 test('open() steps over damage that has a good record behind it', async () => {
   const folder = await temporaryFolder();
   const pieces = [replica(1, 900), replica(2, 900), replica(3, 900)];
