@@ -36,6 +36,23 @@ export async function contentOf(
   throw new DfsError('CORRUPT', `${action}: ${state}`);
 }
 
+/** What `read` makes of what is known of a chunk, and of what is known then if it fails. */
+export async function readAsKnown(
+  lookUp: () => ChunkRow | undefined,
+  read: (row: ChunkRow | undefined) => Promise<Buffer>,
+): Promise<Buffer> {
+  for (let row = lookUp(); ; ) {
+    try {
+      return await read(row);
+    } catch (error) {
+      const now = lookUp();
+      if (now === undefined || now.scheme === row?.scheme) throw error;
+      // It was stored anew under another scheme meanwhile, and what was read by is gone.
+      row = now;
+    }
+  }
+}
+
 /** Writes the parts of a chunk's content to their places. */
 export function writeParts({ path, parts }: FetchOrder, content: Buffer): void {
   const fd = openSync(path, 'r+');

@@ -104,15 +104,33 @@ async function eachOf(
 /** Puts what is missing; where a disk is gone as well, what is there has to do. */
 async function heal(chunks: ChunkStore, body: Buffer, log: Log): Promise<void> {
   const session = chunks.session();
-  try {
-    await eachOf(chunksOf(body), async (chunk) => {
-      const { id, scheme } = chunk;
+  const troubles: string[] = [];
+  await eachOf(chunksOf(body), async (chunk) => {
+    const { id, scheme } = chunk;
+    try {
+      // What is found on a disk when it is opened is synced.
+      if (await isWhole(chunks, chunk)) return;
       await session.put({ id, scheme, content: await chunks.get(chunk) });
-    });
-    const lost = await session.sync();
-    if (lost.length > 0) log('warn', 'the newest epoch stays degraded', { lost });
-  } catch (error) {
-    if (error instanceof InvariantError) throw error;
-    log('warn', 'the newest epoch stays degraded', { message: messageOf(error) });
-  }
+    } catch (error) {
+      if (error instanceof InvariantError) throw error;
+      troubles.push(messageOf(error));
+    }
+  });
+  const lost = await session.sync();
+  if (lost.length > 0) troubles.push(`disk ${lost.join(', ')} failed`);
+  const [message] = troubles;
+  if (message === undefined) return;
+  log('warn', 'the newest epoch stays degraded', { message, chunks: troubles.length });
+}
+
+/** Whether every piece is on a disk and verifies, read where it is. */
+async function isWhole(chunks: ChunkStore, { id, scheme }: ChunkToRead): Promise<boolean> {
+  const pieces = await chunks.locate({ id, scheme });
+  const checks = pieces.map(async ({ index: pieceIndex, diskId, health }) => {
+    if (health !== 'ok' || diskId === undefined) return false;
+    const key = { chunkId: id, scheme, pieceIndex };
+    const [check] = (await chunks.ask(diskId, (disk) => disk.verify([key]))) ?? [];
+    return check?.health === 'ok';
+  });
+  return (await Promise.all(checks)).every(Boolean);
 }

@@ -12,7 +12,7 @@ import { EpochBuilder } from './epoch-builder.ts';
 import { EpochFeed } from './epoch-feed.ts';
 import { EpochLogs } from './epoch-logs.ts';
 import { EpochPuts } from './epoch-puts.ts';
-import { contentOf, type FetchOrder, writeParts } from './fetch-order.ts';
+import { contentOf, type FetchOrder, readAsKnown, writeParts } from './fetch-order.ts';
 import { GarbageCount } from './garbage-count.ts';
 import { type ChunkChanges, Maintenance } from './maintenance.ts';
 import { MovedChunks } from './moved-chunks.ts';
@@ -266,10 +266,7 @@ export class Volume implements CommitBackend {
     await this.#publish(cut, body, this.#puts.sync());
   }
 
-  /**
-   * A commit of little: the record has all of it, so that nothing else is written and synced. The
-   * chunk ids of the segments, and how much content is inline now.
-   */
+  /** A commit of little, all of it in its record: the chunk ids, and how much is inline now. */
   async commitSmall(small: SmallCommit): Promise<{ ids: Uint8Array; inlineBytes: number }> {
     const { segments, content, ops, afterSeq } = small;
     assert(afterSeq === this.#feed.head.seq, `operations behind ${afterSeq}`);
@@ -381,9 +378,12 @@ export class Volume implements CommitBackend {
   /** Reads a chunk, verified, and writes parts of it into a cache file. */
   async fetch(order: FetchOrder): Promise<void> {
     const id = Buffer.from(order.chunk) as ChunkId;
-    const row = this.#feed.readable.chunk(id) ?? this.committed.chunk(id);
     const from = { chunks: this.chunks, committed: this.#feed.readable };
-    writeParts(order, await (this.#moved?.contentOf(id, row, from) ?? contentOf(id, row, from)));
+    const content = await readAsKnown(
+      () => this.#feed.readable.chunk(id) ?? this.committed.chunk(id),
+      (row) => this.#moved?.contentOf(id, row, from) ?? contentOf(id, row, from),
+    );
+    writeParts(order, content);
   }
 
   /** Closes the disks; when `dying`, they are not told before of the newest epoch. */

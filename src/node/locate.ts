@@ -2,7 +2,8 @@ import type { ChunkId } from '../base/ids.ts';
 import { parseScheme } from '../chunk/mod.ts';
 import type { Volume } from '../commit/mod.ts';
 import { encodeBucketId, findDisk, formatLocation, volumeTag } from '../diskmap/mod.ts';
-import { INLINE_SCHEME } from '../meta/mod.ts';
+import { type ChunkRow, INLINE_SCHEME } from '../meta/mod.ts';
+import type { PieceReport } from '../store/mod.ts';
 
 /** Where one piece is. */
 export interface LocatedPiece {
@@ -25,6 +26,20 @@ export interface LocatedExtent {
   pieces: LocatedPiece[];
 }
 
+/** By the scheme that the chunk has when they are found: it may be stored anew meanwhile. */
+async function piecesOf(
+  volume: Volume,
+  id: ChunkId,
+): Promise<{ row: ChunkRow | undefined; pieces: PieceReport[] }> {
+  for (let row = volume.committed.chunk(id); ; ) {
+    if (row === undefined || row.scheme === INLINE_SCHEME) return { row, pieces: [] };
+    const pieces = await volume.chunks.locate({ id, scheme: parseScheme(row.scheme) });
+    const now = volume.committed.chunk(id);
+    if (now === undefined || now.scheme === row.scheme) return { row, pieces };
+    row = now;
+  }
+}
+
 /** Finds the pieces of the chunks of extents; nothing is read but indexes. */
 export async function locate(
   volume: Volume,
@@ -33,11 +48,7 @@ export async function locate(
   const tag = volumeTag(volume.map.volumeUuid);
   const located: LocatedExtent[] = [];
   for (const { chunk, offset, lengthBytes } of extents) {
-    const row = volume.committed.chunk(chunk);
-    const pieces =
-      row === undefined || row.scheme === INLINE_SCHEME
-        ? []
-        : await volume.chunks.locate({ id: chunk, scheme: parseScheme(row.scheme) });
+    const { row, pieces } = await piecesOf(volume, chunk);
     located.push({
       offset,
       lengthBytes,

@@ -14,8 +14,9 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { DfsError } from '../../src/base/errors.ts';
 import type { DiskId } from '../../src/base/ids.ts';
 import type { BucketDisk } from '../../src/bucket/mod.ts';
-import { hashChunk, parseScheme } from '../../src/chunk/mod.ts';
+import { hashChunk, parseScheme, pieceKeysOf } from '../../src/chunk/mod.ts';
 import { diskPaths } from '../../src/commit/mod.ts';
+import { fsck } from '../../src/node/fsck.ts';
 import { homePaths } from '../../src/node/home.ts';
 import { PutSession } from '../../src/store/mod.ts';
 import { VolumeRig } from './fixture.ts';
@@ -408,4 +409,45 @@ test('a HOME older than the snapshots on its disks goes on from them', async () 
   expect(rig.volume.head.epoch).toBe(4);
   expect(rig.committedNames()).toEqual(['a', 'b', 'c', 'd']);
   expect(await rig.content('d')).toEqual(TWO);
+});
+
+describe('a chunk that is stored anew under another scheme', () => {
+  test('is read by it, although the read began by the one before', async () => {
+    const rig = await rigOf();
+    await rig.file('a', LARGE);
+    await rig.committer.commit();
+    const id = hashChunk(LARGE);
+    const { volume } = rig;
+    const before = pieceKeysOf(id, parseScheme('replica:2'));
+    const scheme = parseScheme('replica:3');
+    let isStoredAnew = false;
+    const storeAnew = async (): Promise<void> => {
+      isStoredAnew = true;
+      const session = volume.chunks.session();
+      await session.put({ id, content: LARGE, scheme });
+      expect(await session.sync()).toEqual([]);
+      const stored = [{ id, lengthBytes: LARGE.length, scheme: 'replica:3' }];
+      const noted = volume.maintain({ forget: [], stored });
+      await rig.file('b', ONE);
+      await rig.committer.commit();
+      await noted;
+      expect(await volume.chunks.removeUnneeded(before, () => false)).toBe(2);
+    };
+    for (const { buckets } of volume.disks) {
+      if (buckets === undefined) continue;
+      const find = buckets.find.bind(buckets);
+      buckets.find = async (key) => {
+        if (!isStoredAnew && key.chunkId.equals(id)) await storeAnew();
+        return find(key);
+      };
+    }
+    const path = join(rig.home, 'fetched');
+    writeFileSync(path, '');
+    const parts = [{ offset: 0, chunkOffset: 0, lengthBytes: LARGE.length }];
+    await volume.fetch({ path, chunk: id, parts });
+    expect(isStoredAnew).toBe(true);
+    expect(readFileSync(path).equals(LARGE)).toBe(true);
+    const isBad = (await fsck(volume, () => undefined)).pieces;
+    expect(isBad).toMatchObject({ missing: 0, bad: 0 });
+  });
 });
