@@ -7,6 +7,15 @@ const HOUR: number = 60 * MINUTE;
 const DAY: number = 24 * HOUR;
 const NOW: number = 20_000 * DAY;
 
+/** Two within a millisecond, of which only the older is older than a day in the end. */
+const BOUNDARY: [number[], number] = [
+  [
+    1, 1_218_804, 3_100_844, 1_566_392, 5_800_482, 6_880_559, 2_526_908, 7_832_109, 5_378_220,
+    9_877_567, 10_514_382, 973_592, 9_980_302, 7_146_469, 4_165_451, 9_437_920,
+  ],
+  86_400_001,
+];
+
 /** One a minute, the newest a minute old, for some days; the epoch is the minute's number. */
 function everyMinute(days: number): AgedSnapshot[] {
   return Array.from({ length: days * 24 * 60 }, (_, at) => {
@@ -55,8 +64,10 @@ describe('keptEpochs()', () => {
         const atOnce = keptEpochs(all, { nowMs, retentionMs });
         // Of the newest, and of every span, the newest stays, whoever looked in between.
         for (const epoch of atOnce) expect(kept.map((one) => one.epoch)).toContain(epoch);
+        expect(new Set(kept.map((one) => one.epoch))).toEqual(atOnce);
         expect(kept.length).toBeLessThanOrEqual(2 + 13 + 25 + retentionMs / DAY);
       }),
+      { numRuns: 2000, examples: [BOUNDARY] },
     );
   });
 });

@@ -28,8 +28,9 @@ export function snapshotIntervalMs(retentionMs: number): number {
 /**
  * The epochs whose snapshots stay: the newest two whatever their age; of the others not older than
  * `retentionMs` the newest of every five minutes of the last hour, of every hour of the last day,
- * of every day before. Spans begin at fixed times, so that what stays does not depend on when
- * somebody looks.
+ * of every day before. Spans begin at fixed times, each lies in one of the next size, and a newer
+ * snapshot takes the place of an older one in its span whatever its own age asks for: so what stays
+ * does not depend on how often somebody looks.
  */
 export function keptEpochs(
   snapshots: readonly AgedSnapshot[],
@@ -38,13 +39,14 @@ export function keptEpochs(
   const newestFirst = snapshots.toSorted((a, b) => b.epoch - a.epoch);
   const kept = new Set<number>();
   const taken = new Set<string>();
+  const spanOf = (spanMs: number, timeMs: number): string =>
+    `${spanMs} ${Math.floor(timeMs / spanMs)}`;
   for (const [index, { epoch, cutTimeMs }] of newestFirst.entries()) {
     const ageMs = nowMs - cutTimeMs;
-    const spanMs = SPANS.find((span) => ageMs <= span.ageMs)?.spanMs ?? DAY_MS;
-    const span = `${spanMs} ${Math.floor(cutTimeMs / spanMs)}`;
-    const isFirst = !taken.has(span);
-    taken.add(span);
-    if (index < ALWAYS_KEPT || (isFirst && ageMs <= retentionMs)) kept.add(epoch);
+    const wantedMs = SPANS.find((span) => ageMs <= span.ageMs)?.spanMs ?? DAY_MS;
+    const isNewest = !taken.has(spanOf(wantedMs, cutTimeMs));
+    for (const { spanMs } of SPANS) taken.add(spanOf(spanMs, cutTimeMs));
+    if (index < ALWAYS_KEPT || (isNewest && ageMs <= retentionMs)) kept.add(epoch);
   }
   return kept;
 }
