@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -234,3 +234,29 @@ test.skipIf(!canMount)('fsck --repair mends pieces and counts', async () => {
   expect(after).toMatchObject({ degradedChunks: 0, lost: [], inconsistencies: [] });
   expect(after.pieces.bad).toBe(0);
 });
+
+test.skipIf(!canMount)(
+  'a disk is added and another fails, through daemons that die in the middle of it',
+  async () => {
+    await scene.init('replica:2');
+    await scene.mounted();
+    const sum = await fill('file', 60);
+    await facts('commit', scene.mount);
+    await facts('work', 'limit', '10MB', scene.mount);
+    mkdirSync(scene.path('d4'));
+    await facts('diskmap', 'add', scene.home, scene.path('d4'), '--yes');
+    await waitThrough(2);
+    expect(await fsck()).toMatchObject({ degradedChunks: 0, lost: [], inconsistencies: [] });
+    const { disks } = await status();
+    expect(disks.find(({ id }) => id === 4)?.pieces).toBeGreaterThan(0);
+    await facts('work', 'limit', '10MB', scene.mount);
+    renameSync(scene.disks[0] ?? '', scene.path('gone'));
+    await facts('diskmap', 'fail', scene.home, '1');
+    await waitThrough(2);
+    const work = await wait();
+    expect(work.lastWalk).toMatchObject({ degraded: 0, misplaced: 0, lost: 0, isCurrent: true });
+    expect(await fsck()).toMatchObject({ degradedChunks: 0, lost: [], inconsistencies: [] });
+    await facts('cache', 'drop', scene.mount);
+    expect(await must(['sha256sum', join(scene.mount, 'file')])).toBe(sum);
+  },
+);
