@@ -184,7 +184,12 @@ export class Bed {
 
   /** Verifies every piece; what was turned over is found and built anew. */
   async scrub(): Promise<void> {
-    await dfsctlWell(['scrub', 'start', this.volume.mountPoint, '--wait'], WORK_MS);
+    const beganMs = Date.now();
+    // It fails when something has to wait, for a disk that is full or away: pieces tell.
+    const { errors } = await dfsctl(['scrub', 'start', this.volume.mountPoint, '--wait'], WORK_MS);
+    const { work } = await this.status();
+    if ((work?.scrub.lastFullMs ?? 0) < beganMs)
+      throw new Error(`the scrub is not over: ${errors}`);
     await this.settle();
     for (const disk of this.members) disk.isFlipped = false;
   }
