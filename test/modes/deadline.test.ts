@@ -219,7 +219,8 @@ os._exit(0)`;
     expect(await status()).toMatchObject({ health: 'failing' });
     expect((await status()).problems.join('; ')).toContain('the last commit failed');
     const receipt = await receiptOf('large');
-    expect(receipt).toMatchObject({ state: 'cached' });
+    // It is tried again from time to time, also now.
+    expect(receipt.state).toMatch(/^(cached|committing)$/);
     expect(receipt.failure).toBeTypeOf('string');
     expect(receipt.bytesLeft).toBeGreaterThan(100 * MIB);
     // What was there can be read; what does not fit can go, and then all is well again.
