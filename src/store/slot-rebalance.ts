@@ -49,7 +49,7 @@ export async function rebalanceSlots(parts: RebalanceParts): Promise<SlotMoves> 
     if (isSystemPath(path)) continue;
     try {
       const holders = [...copies.keys()];
-      const move = await moveOne(parts, { path, holders, purges: survey.isComplete });
+      const move = await moveOne(parts, { path, holders });
       moves.copied += move.copied;
       moves.dropped += move.dropped;
       if (move.isThere) moves.slots++;
@@ -76,9 +76,9 @@ export async function rebalanceSlots(parts: RebalanceParts): Promise<SlotMoves> 
 
 async function moveOne(
   parts: RebalanceParts,
-  slot: { path: string; holders: readonly DiskId[]; purges: boolean },
+  slot: { path: string; holders: readonly DiskId[] },
 ): Promise<OneMove> {
-  const { path, holders, purges } = slot;
+  const { path, holders } = slot;
   return parts.inTurn(path, async (register) => {
     const { homes } = register;
     const state = await register.read();
@@ -88,9 +88,6 @@ async function moveOne(
     let dropped = 0;
     if (newest !== undefined && filled.isOnAll) {
       dropped = await register.drop(strays, newest.ballot);
-      // Of what was deleted no disk can have an older copy that would come to life again.
-      const isGone = purges && !isThere && dropped === strays.length;
-      if (isGone) dropped += await register.drop(homes, newest.ballot);
     }
     return { isThere, dropped, ...filled };
   });

@@ -11,8 +11,6 @@ export type ListedCopies = ReadonlyMap<DiskId, ListedSlot>;
 /** All that could be found on the disks. */
 export interface SlotSurvey {
   readonly slots: ReadonlyMap<string, ListedCopies>;
-  /** No disk of the map was silent, and no copy is damaged. */
-  readonly isComplete: boolean;
   /** Why slots may have been overlooked; undefined when none was. */
   readonly problem: DfsError | undefined;
 }
@@ -27,16 +25,12 @@ export async function surveySlots(
   const slots = new Map<string, Map<DiskId, ListedSlot>>();
   const silent: DiskId[] = [];
   const troubles: string[] = [];
-  let damaged = 0;
   const surveys = placer.disks.map(async (id) => {
     try {
       const disk = writer.disk(id);
       if (disk === undefined) throw new DfsError('UNAVAILABLE', 'it cannot be asked');
       for await (const listed of slotsOn(disk)) {
-        if (listed.path === undefined) {
-          damaged++;
-          continue;
-        }
+        if (listed.path === undefined) continue; // A damaged copy is nobody's.
         const copies = slots.get(listed.path) ?? new Map<DiskId, ListedSlot>();
         slots.set(listed.path, copies.set(id, listed));
       }
@@ -54,7 +48,7 @@ export async function surveySlots(
     missed > placer.silentMax
       ? new DfsError('UNAVAILABLE', `Cannot list slots: ${state}`)
       : undefined;
-  return { slots, isComplete: silent.length === 0 && damaged === 0, problem };
+  return { slots, problem };
 }
 
 /** The copy that was accepted last. */
