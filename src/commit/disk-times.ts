@@ -1,9 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { InvariantError, messageOf } from '../base/errors.ts';
+import { blake3 } from '@napi-rs/blake-hash';
+import { DfsError, InvariantError, messageOf } from '../base/errors.ts';
 import type { DiskId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import { publishFile } from '../base/publish.ts';
+
+const FORMAT = 'dfs-disks';
+const VERSION = 1;
+const CHECKSUM_LINE_BYTES = 'blake3 '.length + 64 + 1;
 
 /** What HOME remembers of a disk that is not as it should be. */
 export interface DiskTrouble {
@@ -14,7 +19,7 @@ export interface DiskTrouble {
 }
 
 /**
- * Since when disks are out of service, kept in HOME/disks.json so that a restart does not begin
+ * Since when disks are out of service, kept in HOME/disks so that a restart does not begin
  * their grace anew. A file that cannot be read counts as empty: then the grace begins again.
  */
 export class DiskTimes {
@@ -23,7 +28,7 @@ export class DiskTimes {
   readonly #troubles: Map<DiskId, DiskTrouble>;
 
   constructor(home: string, log: Log) {
-    this.#path = join(home, 'disks.json');
+    this.#path = join(home, 'disks');
     this.#log = log;
     this.#troubles = readTroubles(this.#path);
   }
@@ -44,8 +49,7 @@ export class DiskTimes {
     if (Object.keys(trouble).length === 0) this.#troubles.delete(id);
     else this.#troubles.set(id, trouble);
     try {
-      const disks = Object.fromEntries(this.#troubles);
-      await publishFile(this.#path, `${JSON.stringify({ version: 1, disks })}\n`, { mode: 0o600 });
+      await publishFile(this.#path, encodeTroubles(this.#troubles), { mode: 0o600 });
     } catch (error) {
       if (error instanceof InvariantError) throw error;
       this.#log('warn', 'times of disks not kept', { message: messageOf(error) });
@@ -54,18 +58,35 @@ export class DiskTimes {
 }
 
 function readTroubles(path: string): Map<DiskId, DiskTrouble> {
-  const troubles = new Map<DiskId, DiskTrouble>();
   try {
-    const { disks } = JSON.parse(readFileSync(path, 'utf8')) as { disks: Record<string, unknown> };
-    for (const [id, value] of Object.entries(disks)) {
-      const { downSinceMs, failedByHand } = value as Record<string, unknown>;
-      troubles.set(Number(id) as DiskId, {
-        ...(typeof downSinceMs === 'number' ? { downSinceMs } : {}),
-        ...(failedByHand === true ? { failedByHand } : {}),
-      });
-    }
+    return decodeTroubles(readFileSync(path));
   } catch {
     // There is none, or it is damaged.
+    return new Map();
   }
-  return troubles;
+}
+
+/** The text of HOME/disks. */
+export function encodeTroubles(troubles: ReadonlyMap<DiskId, DiskTrouble>): string {
+  const disks = Object.fromEntries(troubles);
+  const json = `${JSON.stringify({ format: FORMAT, version: VERSION, disks })}\n`;
+  return `${json}blake3 ${blake3(json).toString('hex')}\n`;
+}
+
+/** Reads it. CORRUPT when any byte is not as it was written, or a later version wrote it. */
+export function decodeTroubles(bytes: Buffer): Map<DiskId, DiskTrouble> {
+  const json = bytes.subarray(0, Math.max(0, bytes.length - CHECKSUM_LINE_BYTES));
+  const line = bytes.toString('latin1', json.length);
+  if (line !== `blake3 ${blake3(json).toString('hex')}\n`) {
+    throw new DfsError('CORRUPT', 'Cannot read the times of disks: the checksum is wrong');
+  }
+  const { format, version, disks } = JSON.parse(json.toString()) as {
+    format: unknown;
+    version: unknown;
+    disks: Record<string, DiskTrouble>;
+  };
+  if (format !== FORMAT || version !== VERSION) {
+    throw new DfsError('CORRUPT', 'Cannot read the times of disks: another version wrote them');
+  }
+  return new Map(Object.entries(disks).map(([id, trouble]) => [Number(id) as DiskId, trouble]));
 }

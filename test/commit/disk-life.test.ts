@@ -175,7 +175,8 @@ test('a restart does not begin the grace anew', async () => {
   expect(rig.volume.hardware.trouble(3 as DiskId)).toEqual({ downSinceMs });
   // A file that is damaged does no other harm.
   await rig.crash();
-  writeFileSync(join(rig.home, 'disks.json'), '{"version":1,"disks":{"3":');
+  const path = join(rig.home, 'disks');
+  writeFileSync(path, readFileSync(path, 'utf8').replace('"downSinceMs":', '"downSinceMs":1'));
   await rig.open();
   expect(rig.volume.hardware.trouble(3 as DiskId)).toEqual({});
 });
