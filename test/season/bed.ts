@@ -202,7 +202,8 @@ export class Bed {
   /** Whether so few bytes of pieces are left on the disks, or soon are. */
   async waitForSpace(bytes: number): Promise<boolean> {
     const isBack = async (): Promise<boolean> => (await this.pieces()).bytes <= bytes;
-    return await until('space is back', isBack, WORK_MS).then(
+    // Snapshots keep what was removed until two later ones are written, a minute apart at least.
+    return await until('space is back', isBack, 2 * WORK_MS).then(
       () => true,
       () => false,
     );
