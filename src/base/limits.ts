@@ -15,5 +15,9 @@ export const XATTR_VALUE_BYTES_MAX: number = 64 * KIB;
 export const FILE_BYTES_MAX: number = 16 * 1024 * GIB - BLOCK_BYTES;
 /** A disk that does not answer for so long is out of service. */
 export const DISK_DEADLINE_MS = 10_000;
+/** Up to here pieces fill the file system of a disk; what is left is for metadata. */
+export const DISK_FULL_SHARE = 0.95;
+/** From here on it is said that a disk is nearly full. */
+export const DISK_NEARLY_FULL_SHARE = 0.85;
 /** Names of one file, as on ext4; the folders in a folder are not limited. */
 export const NLINK_MAX = 65_000;

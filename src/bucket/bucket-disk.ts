@@ -5,7 +5,7 @@ import type { ChunkId, DiskId } from '../base/ids.ts';
 import { syncFolder } from '../base/publish.ts';
 import { type PieceKey, pieceKeyText } from '../chunk/mod.ts';
 import { BucketFiles } from './bucket-files.ts';
-import { VOLUME_TAG_BYTES } from './bucket-format.ts';
+import { recordBytes, VOLUME_TAG_BYTES } from './bucket-format.ts';
 import {
   BucketIndex,
   type IndexedPiece,
@@ -22,6 +22,7 @@ import { ioError } from './disk-errors.ts';
 import { type BucketIo, systemIo } from './file-io.ts';
 import { type BucketPiece, checkPiece, planWrites } from './piece-writes.ts';
 import { readRecord, type StoredPiece } from './read-record.ts';
+import { RoomCheck } from './room-check.ts';
 import { SlotFiles } from './slot-files.ts';
 import { type DiskUsage, UsageCounter } from './usage.ts';
 import { type PieceCheck, verifyPieces } from './verify-pieces.ts';
@@ -63,6 +64,7 @@ export class BucketDisk {
   readonly #index: BucketIndex;
   readonly #files: BucketFiles;
   readonly #usage: UsageCounter;
+  readonly #room: RoomCheck;
   #closed = false;
   #writing: Promise<unknown> = Promise.resolve();
   #syncing: Promise<unknown> = Promise.resolve();
@@ -77,6 +79,7 @@ export class BucketDisk {
     this.#readOnly = readOnly;
     this.#index = index;
     this.#usage = new UsageCounter(index.totals());
+    this.#room = new RoomCheck(this.#label, () => this.space());
     const bucketsFolder = join(folder, 'buckets');
     this.#files = new BucketFiles({ bucketsFolder, label: this.#label, readOnly, io });
   }
@@ -207,12 +210,12 @@ export class BucketDisk {
     return this.#answer('measure', () => this.#usage.usage());
   }
 
-  /** The size of the file system that the disk is on, and what of it is free for us. */
+  /** The file system that the disk is on: its size as far as we may have it, as df has it. */
   async space(): Promise<{ totalBytes: number; freeBytes: number }> {
     this.#check('measure');
     try {
-      const { bsize, blocks, bavail } = await statfs(this.folder);
-      return { totalBytes: blocks * bsize, freeBytes: bavail * bsize };
+      const { bsize, blocks, bfree, bavail } = await statfs(this.folder);
+      return { totalBytes: (blocks - bfree + bavail) * bsize, freeBytes: bavail * bsize };
     } catch (error) {
       throw ioError(`measure the file system of ${this.#label}`, error);
     }
@@ -271,6 +274,8 @@ export class BucketDisk {
     const { diskId } = this;
     const endOf = (bucket: number): number => this.#files.endOf(bucket);
     const missing = await this.#missingOf(pieces);
+    if (missing.length === 0) return;
+    await this.#room.take(bytesOf(missing));
     const writes = planWrites(missing, { volumeTag: this.#volumeTag, diskId, endOf });
     const results = await Promise.allSettled(writes.map((write) => this.#files.write(write)));
     const placed = writes.flatMap((write, at) =>
@@ -368,4 +373,8 @@ export class BucketDisk {
   get #label(): string {
     return `disk ${this.diskId} at ${this.folder}`;
   }
+}
+
+function bytesOf(pieces: readonly BucketPiece[]): number {
+  return pieces.reduce((sum, { payload }) => sum + recordBytes(payload.length), 0);
 }

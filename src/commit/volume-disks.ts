@@ -15,7 +15,7 @@ import {
   withDisk,
 } from '../diskmap/mod.ts';
 import { type DiskLog, writeDiskIdentity } from '../meta/mod.ts';
-import type { ChunkStore } from '../store/mod.ts';
+import { type ChunkStore, diskLimits } from '../store/mod.ts';
 import { type BringInParts, bringIn } from './bring-in.ts';
 import { identityFile } from './disk-probe.ts';
 import { DiskTimes, type DiskTrouble } from './disk-times.ts';
@@ -341,7 +341,7 @@ export class VolumeDisks {
       return { entry, path: undefined, buckets: undefined, log: undefined, problem };
     });
     this.#all = [...kept, ...absent].sort((a, b) => a.entry.id - b.entry.id);
-    await this.#options.chunks.useMap(createPlacer(map));
+    await this.#options.chunks.useMap(createPlacer(map), diskLimits(map));
     this.changed();
   }
 

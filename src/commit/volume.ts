@@ -5,7 +5,7 @@ import { DEFAULT_SETTINGS, type Settings } from '../base/settings.ts';
 import { hashChunk, parseScheme, type Scheme, survives } from '../chunk/mod.ts';
 import { createPlacer, type DiskMap, presentDisks, volumeTag } from '../diskmap/mod.ts';
 import { type CommittedMeta, decodeEpochRecordHeader, encodeEpochRecord } from '../meta/mod.ts';
-import { ChunkStore, type ChunkToStore } from '../store/mod.ts';
+import { ChunkStore, type ChunkToStore, diskLimits } from '../store/mod.ts';
 import { CaptureReader } from './capture-reader.ts';
 import type { CommitBackend, EpochCut, SmallCommit } from './commit-backend.ts';
 import { EpochBuilder } from './epoch-builder.ts';
@@ -138,11 +138,9 @@ export class Volume implements CommitBackend {
     const moved = epoch === undefined ? undefined : new MovedChunks({ openBuckets, log });
     const opening = { ...options, openBuckets: moved?.openBuckets ?? openBuckets };
     const disks = await openVolumeDisks(opening, map);
-    const chunks = new ChunkStore({
-      placer: createPlacer(map),
-      disks: new Map(disks.map((disk) => [disk.entry.id, disk.buckets])),
-      log,
-    });
+    const opened = new Map(disks.map((disk) => [disk.entry.id, disk.buckets]));
+    const [placer, limits] = [createPlacer(map), diskLimits(map)];
+    const chunks = new ChunkStore({ placer, disks: opened, limits, log });
     const usable = usableDisks(disks);
     const logs = new EpochLogs(new Map(usable.map((disk) => [disk.id, disk.log])), log);
     try {

@@ -8,6 +8,7 @@ import type { OperationCount } from '../fuse/mod.ts';
 import { dropFromCache } from './cache-drop.ts';
 import { CommitWait } from './commit-wait.ts';
 import { checkedSettings } from './config-changes.ts';
+import { diskMetricsText } from './disk-metrics.ts';
 import { addOrderIn, changeIn, diskIn } from './disk-queries.ts';
 import type { VolumeDrill } from './drill.ts';
 import type { LiveVolume } from './live-volume.ts';
@@ -54,7 +55,8 @@ export class ControlServer {
       'GET /status': () => liveStatus(volume, { home, mountPoint }),
       'GET /stats': () => liveStats(volume, operations()),
       'GET /metrics': async () =>
-        metricsText(liveStats(volume, operations()), await volume.store.work()),
+        metricsText(liveStats(volume, operations()), await volume.store.work()) +
+        diskMetricsText(volume.report),
       'GET /receipt': (query) => volume.receipt(inoOf(query)),
       'GET /locate': async (query) => ({
         receipt: await volume.receipt(inoOf(query)),

@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
 import type { WorkFacts } from '../repair/mod.ts';
+import { diskMetricsText } from './disk-metrics.ts';
 import { metricsText } from './metrics.ts';
 import type { StatsReport } from './stats.ts';
+import type { DiskReport } from './volume-report.ts';
 
 const STATS: StatsReport = {
   daemonPid: 1,
@@ -153,4 +155,26 @@ test('metricsText() has background work where there is some', () => {
     expect(lines).toContain(line);
   }
   expect(metricsText(STATS, undefined)).not.toContain('dfs_work');
+});
+
+test('diskMetricsText() has a sample for each disk that can be asked', () => {
+  const disk = {
+    id: 1,
+    state: 'up',
+    mapState: 'in',
+    filledShare: 0.5,
+    usedBytes: 7,
+    badPieces: 0,
+  } as DiskReport;
+  const unknown = { filledShare: undefined, usedBytes: undefined, badPieces: undefined };
+  const gone = { ...disk, id: 2, state: 'down', ...unknown } as DiskReport;
+  const lines = diskMetricsText({ disks: [disk, gone], nearlyFull: true }).split('\n');
+  expect(lines.filter((line) => line !== '' && !line.startsWith('#'))).toEqual([
+    'dfs_volume_nearly_full 1',
+    'dfs_disk_takes_pieces{disk="1"} 1',
+    'dfs_disk_takes_pieces{disk="2"} 0',
+    'dfs_disk_filled_ratio{disk="1"} 0.5',
+    'dfs_disk_used_bytes{disk="1"} 7',
+    'dfs_disk_bad_pieces{disk="1"} 0',
+  ]);
 });

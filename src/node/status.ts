@@ -25,6 +25,8 @@ export interface StatusReport {
    * nobody looks.
    */
   health: 'healthy' | 'checking' | 'unchecked' | 'degraded' | 'failing';
+  /** New data finds no room with its redundancy, or soon will not. */
+  nearlyFull: boolean;
   problems: string[];
   capacityBytes: number;
   usedBytes: number;
@@ -147,6 +149,7 @@ function committedStatus(report: VolumeReport) {
     capacityBytes: report.capacityBytes,
     usedBytes: storedBytes,
     freeBytes: report.freeBytes,
+    nearlyFull: report.nearlyFull,
     dedupRatio: storedBytes === 0 ? 1 : referencedBytes / storedBytes,
     inodes: report.inodes,
     chunks: report.chunks,

@@ -1,9 +1,12 @@
-import { stat, statfs } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
+import type { DiskId } from '../base/ids.ts';
 import { formatScheme, parseScheme } from '../chunk/mod.ts';
 import type { GarbageFigures, Volume, VolumeDisk } from '../commit/mod.ts';
 import { type DiskEntry, type DiskState, formatLocation } from '../diskmap/mod.ts';
 import type { WorkFacts } from '../repair/mod.ts';
+import type { DiskHealth } from '../store/mod.ts';
 import { placeableBytes } from './capacity.ts';
+import { type DiskRoom, roomOf } from './room.ts';
 import { survivesWords } from './survives-words.ts';
 
 /** How a disk is, for people and programs. Sizes in bytes. */
@@ -30,6 +33,9 @@ export interface DiskReport {
   usedBytes: number | undefined;
   /** Free on the disk's file system. */
   freeBytes: number | undefined;
+  /** Of what it may take; from 1 on it takes no pieces. */
+  filledShare: number | undefined;
+  nearlyFull: boolean;
 }
 
 /** What is kept of the past, and what of it is garbage. */
@@ -63,6 +69,8 @@ export interface VolumeReport {
   freeBytes: number;
   degradedReads: number;
   retained: RetentionReport;
+  /** New data finds no room with its redundancy, or soon will not. */
+  nearlyFull: boolean;
   problems: string[];
   disks: DiskReport[];
   /** Undefined where nobody works: read-only, or not mounted. */
@@ -76,12 +84,14 @@ export async function volumeReport(
 ): Promise<VolumeReport> {
   const { map, readable } = volume;
   const scheme = parseScheme(map.scheme);
-  const disks = await diskReports(volume);
+  const health = new Map((await volume.chunks.health()).map((one) => [one.diskId, one]));
+  const disks = diskReports(volume, health);
+  const room = roomOf(scheme, disks.map(roomOn));
   const totals = readable.totals();
   const asked = volume.disks.filter(
     ({ entry }, at) => entry.state === 'in' && disks[at]?.state !== 'down',
   );
-  const freeBytes = placeableBytes(scheme, await freeByDisk(asked));
+  const freeBytes = placeableBytes(scheme, await freeByDisk(asked, health));
   const head = volume.head;
   return {
     volumeUuid: map.volumeUuid,
@@ -99,7 +109,8 @@ export async function volumeReport(
     freeBytes,
     degradedReads: volume.chunks.counters.degradedReads,
     retained: await retentionOf(volume),
-    problems: [...olderIn(volume), ...problemsOf(disks), ...workProblems(work)],
+    nearlyFull: room.isNearlyFull,
+    problems: [...olderIn(volume), ...problemsOf(disks), ...room.problems, ...workProblems(work)],
     disks,
     work,
   };
@@ -111,31 +122,28 @@ async function retentionOf({ retained, garbage }: Volume): Promise<RetentionRepo
   return { snapshots: snapshots.length, oldestCutMs, windowStart, ...(await garbage.figures()) };
 }
 
-async function diskReports(volume: Volume): Promise<DiskReport[]> {
-  const health = new Map((await volume.chunks.health()).map((one) => [one.diskId, one]));
-  return Promise.all(
-    volume.disks.map(async ({ entry, path, problem }): Promise<DiskReport> => {
-      const known = health.get(entry.id);
-      const logFailure = volume.hardware.logFailure(entry.id);
-      const state = known?.status ?? 'missing';
-      // Who asks a disk that is out of service may wait for ever.
-      const isAsked = path !== undefined && state !== 'down';
-      return {
-        id: entry.id,
-        label: entry.label,
-        path,
-        location: formatLocation({ ...entry, bucket: 0 }),
-        weight: entry.weight,
-        state: state === 'up' && logFailure !== undefined ? 'down' : state,
-        reason: problem ?? logFailure ?? known?.reason ?? '',
-        ...lifeOf(volume, entry),
-        pieces: known?.usage?.pieces,
-        badPieces: known?.badPieces,
-        usedBytes: known?.usage?.bytes,
-        freeBytes: isAsked ? await freeOf(path) : undefined,
-      };
-    }),
-  );
+function diskReports(volume: Volume, health: ReadonlyMap<DiskId, DiskHealth>): DiskReport[] {
+  return volume.disks.map(({ entry, path, problem }): DiskReport => {
+    const known = health.get(entry.id);
+    const logFailure = volume.hardware.logFailure(entry.id);
+    const state = known?.status ?? 'missing';
+    return {
+      id: entry.id,
+      label: entry.label,
+      path,
+      location: formatLocation({ ...entry, bucket: 0 }),
+      weight: entry.weight,
+      state: state === 'up' && logFailure !== undefined ? 'down' : state,
+      reason: problem ?? logFailure ?? known?.reason ?? '',
+      ...lifeOf(volume, entry),
+      pieces: known?.usage?.pieces,
+      badPieces: known?.badPieces,
+      usedBytes: known?.usage?.bytes,
+      freeBytes: known?.space?.freeBytes,
+      filledShare: known?.fill?.share,
+      nearlyFull: known?.fill?.isNearlyFull ?? false,
+    };
+  });
 }
 
 function lifeOf(
@@ -151,19 +159,33 @@ function lifeOf(
 function problemsOf(disks: DiskReport[]): string[] {
   return disks.flatMap((disk) => {
     const { id, label, state, reason, badPieces = 0, mapState, failsAtMs } = disk;
-    const name = label === '' ? `disk ${id}` : `disk ${id} (${label})`;
+    const name = nameOf({ id, label });
     if (mapState === 'failed') {
       const how = disk.failedByHand ? 'failed by hand' : 'failed';
       const why = state === 'up' || state === 'full' ? '' : `, and ${state}: ${reason}`;
       return [`${name} is ${how}${why}`];
     }
-    if (state === 'full') return [`${name} is full`];
+    if (state === 'full') return [`${name} is full: ${reason}`];
     if (state !== 'up') {
       const until = failsAtMs === undefined ? '' : `; it is failed at ${clockTime(failsAtMs)}`;
       return [`${name} is ${state}: ${reason}${until}`];
     }
     return badPieces > 0 ? [`${name} has ${badPieces} bad pieces`] : [];
   });
+}
+
+function nameOf({ id, label }: Pick<DiskReport, 'id' | 'label'>): string {
+  return label === '' ? `disk ${id}` : `disk ${id} (${label})`;
+}
+
+function roomOn(disk: DiskReport): DiskRoom {
+  const { mapState, state, nearlyFull, filledShare = 0 } = disk;
+  return {
+    name: nameOf(disk),
+    takesPieces: mapState === 'in' && state === 'up',
+    isNearlyFull: nearlyFull,
+    percent: Math.floor(filledShare * 100),
+  };
 }
 
 /** The local time, for people. */
@@ -184,30 +206,25 @@ function workProblems(work: WorkFacts | undefined): string[] {
   return problems;
 }
 
-async function freeOf(path: string): Promise<number | undefined> {
-  try {
-    const { bavail, bsize } = await statfs(path);
-    return bavail * bsize;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Free space of each disk that can be used; folders on one file system share its. */
-async function freeByDisk(disks: readonly VolumeDisk[]): Promise<number[]> {
-  const byDevice = new Map<number, { free: number; disks: number }>();
-  for (const { path, problem } of disks) {
-    if (path === undefined || problem !== undefined) continue;
+/** What each disk that can be used may still take; folders on one file system share its. */
+async function freeByDisk(
+  disks: readonly VolumeDisk[],
+  health: ReadonlyMap<DiskId, DiskHealth>,
+): Promise<number[]> {
+  const byDevice = new Map<number, { leftBytes: number; limits: number[] }>();
+  for (const { entry, path, problem } of disks) {
+    const fill = health.get(entry.id)?.fill;
+    if (path === undefined || problem !== undefined || fill === undefined) continue;
     try {
       const { dev } = await stat(path);
-      const sharing = byDevice.get(dev)?.disks ?? 0;
-      byDevice.set(dev, { free: (await freeOf(path)) ?? 0, disks: sharing + 1 });
+      const limits = [...(byDevice.get(dev)?.limits ?? []), fill.limitLeftBytes];
+      byDevice.set(dev, { leftBytes: fill.fileSystemLeftBytes, limits });
     } catch {
       // A disk that went away gives nothing.
     }
   }
-  return [...byDevice.values()].flatMap((device) =>
-    Array.from({ length: device.disks }, () => device.free / device.disks),
+  return [...byDevice.values()].flatMap(({ leftBytes, limits }) =>
+    limits.map((limit) => Math.min(limit, leftBytes / limits.length)),
   );
 }
 

@@ -2,6 +2,7 @@ import { DfsError, InvariantError } from '../base/errors.ts';
 import type { DiskId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import type { Placer } from '../diskmap/mod.ts';
+import { type DiskFill, type DiskLimit, fillOf } from './disk-fill.ts';
 import { DiskSet, type DiskStatus } from './disk-set.ts';
 import {
   type ChunkToRead,
@@ -11,7 +12,7 @@ import {
   type TroubledPiece,
 } from './gather.ts';
 import { type ChunkReport, locateChunk, type PieceReport, verifyChunk } from './inspect.ts';
-import type { PieceDisk, PieceUsage } from './piece-disk.ts';
+import type { DiskSpace, PieceDisk, PieceUsage } from './piece-disk.ts';
 import { PutGate } from './put-gate.ts';
 import { PutSession } from './put-session.ts';
 import { type IsNeeded, type PieceToRemove, removePieces } from './removals.ts';
@@ -21,6 +22,8 @@ export interface ChunkStoreOptions {
   readonly placer: Pick<Placer, 'place'>;
   /** The disks of the map, undefined for one that could not be opened. */
   readonly disks: ReadonlyMap<DiskId, PieceDisk | undefined>;
+  /** What the map gives each disk. */
+  readonly limits?: ReadonlyMap<DiskId, DiskLimit>;
   readonly log: Log;
   /** A clock in ms. */
   readonly now?: () => number;
@@ -35,6 +38,8 @@ export interface DiskHealth {
   /** Pieces known to be bad; undefined when the disk cannot be asked. */
   readonly badPieces: number | undefined;
   readonly usage: PieceUsage | undefined;
+  readonly space: DiskSpace | undefined;
+  readonly fill: DiskFill | undefined;
 }
 
 /** Chunks over disks: scatters their pieces where the map says, and gathers them again. */
@@ -45,16 +50,22 @@ export class ChunkStore {
   readonly #listeners: ((piece: TroubledPiece) => void)[] = [];
   readonly #guards: IsNeeded[] = [];
   #placer: Pick<Placer, 'place'>;
+  #limits: ReadonlyMap<DiskId, DiskLimit>;
   #closed = false;
 
-  constructor({ placer, disks, log, now }: ChunkStoreOptions) {
+  constructor({ placer, disks, limits, log, now }: ChunkStoreOptions) {
     this.#placer = placer;
+    this.#limits = limits ?? new Map();
     this.#disks = new DiskSet(disks, log, now);
   }
 
   /** Places by another map from now on; resolves when no put by the old one runs any more. */
-  async useMap(placer: Pick<Placer, 'place'>): Promise<void> {
+  async useMap(
+    placer: Pick<Placer, 'place'>,
+    limits: ReadonlyMap<DiskId, DiskLimit> = new Map(),
+  ): Promise<void> {
     this.#placer = placer;
+    this.#limits = limits;
     await this.#gate.alone(() => Promise.resolve());
   }
 
@@ -116,7 +127,8 @@ export class ChunkStore {
     const guards = [isNeeded, ...this.#guards];
     const isKept = (piece: PieceToRemove): boolean => guards.some((guard) => guard(piece));
     const { disks } = this.#parts();
-    return removePieces({ disks, gate: this.#gate, isNeeded: isKept }, pieces);
+    const measure = (disk: PieceDisk): Promise<unknown> => this.#measure(disk);
+    return removePieces({ disks, gate: this.#gate, isNeeded: isKept, measure }, pieces);
   }
 
   /**
@@ -156,23 +168,35 @@ export class ChunkStore {
     return disks.all().map(({ diskId }) => diskId);
   }
 
-  /** How each disk is. */
+  /** How each disk is, and how full, by which it takes pieces from now on or does not. */
   async health(): Promise<DiskHealth[]> {
     const { disks } = this.#parts();
     const reports = disks.all().map(async (slot): Promise<DiskHealth> => {
-      const { diskId, status, reason } = slot;
-      const unknown = { badPieces: undefined, usage: undefined };
+      const { diskId } = slot;
+      const unknown = { badPieces: undefined, usage: undefined, space: undefined, fill: undefined };
       const disk = disks.readable(diskId);
-      if (disk === undefined) return { diskId, status, reason, ...unknown };
+      let found: Omit<DiskHealth, 'diskId' | 'status' | 'reason'> = unknown;
       try {
-        const [badPieces, usage] = [await disk.badCount(), await disk.usage()];
-        return { diskId, status, reason, badPieces, usage };
+        if (disk !== undefined) found = await this.#measure(disk);
       } catch (error) {
-        disks.failed(disk, error);
-        return { diskId, status: slot.status, reason: slot.reason, ...unknown };
+        if (disk !== undefined) disks.failed(disk, error);
       }
+      return { diskId, status: slot.status, reason: slot.reason, ...found };
     });
     return Promise.all(reports);
+  }
+
+  async #measure(disk: PieceDisk): Promise<Omit<DiskHealth, 'diskId' | 'status' | 'reason'>> {
+    const [badPieces, usage, space] = [
+      await disk.badCount(),
+      await disk.usage(),
+      await disk.space(),
+    ];
+    const diskId = this.#disks.idOf(disk);
+    const limit = diskId && this.#limits.get(diskId);
+    const fill = fillOf({ usage, space, limit });
+    this.#disks.measured(disk, fill);
+    return { badPieces, usage, space, fill };
   }
 
   /** Closes every disk, also those that are down. */

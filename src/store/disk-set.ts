@@ -1,10 +1,12 @@
 import { DfsError, messageOf } from '../base/errors.ts';
 import type { DiskId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
+import type { DiskFill } from './disk-fill.ts';
 import type { PieceDisk } from './piece-disk.ts';
 
-// States of a disk: up -> full (no space for a piece) -> up (something was removed, or a piece that
-// was tried after a while found room);
+// States of a disk: up -> full (no space for a piece, or it was measured and has all that it may take) ->
+// up (something was removed, a piece that was tried after a while found room, or it was measured and
+// may take more);
 // up | full -> down (a write, a sync or the disk itself failed), which is final for what was opened: a
 // disk that works again is opened anew and attached in its place. `missing` is a disk of the map that
 // could not be opened.
@@ -21,6 +23,8 @@ export interface DiskSlot {
   status: DiskStatus;
   /** Why it is not up, else ''. */
   reason: string;
+  /** It was measured and found to have all it may take: it is full until it is measured again. */
+  isOver: boolean;
   /** When a full disk is tried again, and how often it was full since it last took a piece. */
   tryAtMs: number;
   triedFull: number;
@@ -89,7 +93,8 @@ export class DiskSet {
   writable(diskId: DiskId): PieceDisk | undefined {
     const slot = this.#slots.get(diskId);
     if (slot?.status === 'up') return slot.disk;
-    return slot?.status === 'full' && this.#now() >= slot.tryAtMs ? slot.disk : undefined;
+    if (slot?.status !== 'full' || slot.isOver) return undefined;
+    return this.#now() >= slot.tryAtMs ? slot.disk : undefined;
   }
 
   /** Whether the disk would take pieces if it had room. */
@@ -125,11 +130,27 @@ export class DiskSet {
   /** A full disk has space again. */
   spaceFreed(disk: PieceDisk): void {
     const slot = this.#slotOf(disk);
-    if (slot?.status !== 'full') return;
+    if (slot?.status !== 'full' || slot.isOver) return;
     slot.status = 'up';
     slot.reason = '';
     slot.triedFull = 0;
     this.#log('info', 'disk.space', { diskId: slot.diskId });
+  }
+
+  /** A disk has been found so full: from 1 on it takes no pieces, below it does again. */
+  measured(disk: PieceDisk, { share, reason }: Pick<DiskFill, 'share' | 'reason'>): void {
+    const slot = this.#slotOf(disk);
+    if (slot?.status !== 'up' && slot?.status !== 'full') return;
+    const wasOver = slot.isOver;
+    slot.isOver = share >= 1;
+    if (!slot.isOver) {
+      if (wasOver) this.spaceFreed(disk);
+      return;
+    }
+    slot.reason = reason;
+    if (slot.status === 'full') return;
+    slot.status = 'full';
+    this.#log('error', 'disk.full', { diskId: slot.diskId, reason });
   }
 
   /** Why a disk is not up, else ''. */
@@ -149,6 +170,11 @@ export class DiskSet {
     return troubled
       .map(({ diskId, status, reason }) => `disk ${diskId} is ${status} (${reason})`)
       .join(', ');
+  }
+
+  /** The id of a disk that is in the set. */
+  idOf(disk: PieceDisk): DiskId | undefined {
+    return this.#slotOf(disk)?.diskId;
   }
 
   #slotOf(disk: PieceDisk): DiskSlot | undefined {
@@ -173,5 +199,5 @@ function newSlot(diskId: DiskId, disk: PieceDisk | undefined): DiskSlot {
   const isMissing = disk === undefined;
   const reason = isMissing ? 'it was not found' : '';
   const status = isMissing ? 'missing' : 'up';
-  return { diskId, disk, status, reason, tryAtMs: 0, triedFull: 0 };
+  return { diskId, disk, status, reason, isOver: false, tryAtMs: 0, triedFull: 0 };
 }

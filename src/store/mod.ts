@@ -6,6 +6,7 @@
 export type { DiskHealth } from './chunk-store.ts';
 export { ChunkStore, type ChunkStoreOptions } from './chunk-store.ts';
 export { withDeadline } from './deadline-disk.ts';
+export { type DiskFill, type DiskLimit, diskLimits } from './disk-fill.ts';
 export type { DiskStatus } from './disk-set.ts';
 export type { ChunkToRead, PieceHealth, ReadCounters, TroubledPiece } from './gather.ts';
 export type { ChunkReport, PieceReport } from './inspect.ts';

@@ -27,6 +27,8 @@ export interface RemovalParts {
   readonly disks: DiskSet;
   readonly gate: PutGate;
   readonly isNeeded: IsNeeded;
+  /** Finds out how full a disk is. */
+  readonly measure: (disk: PieceDisk) => Promise<unknown>;
 }
 
 /** Removes the pieces that are not needed, from disks that can be asked; how many there were. */
@@ -50,7 +52,7 @@ export async function removePieces(
 }
 
 async function removeBatch(
-  { disks, isNeeded }: RemovalParts,
+  { disks, isNeeded, measure }: RemovalParts,
   pieces: readonly PieceToRemove[],
 ): Promise<number> {
   const unneeded = pieces.filter((piece) => !isNeeded(piece));
@@ -58,7 +60,10 @@ async function removeBatch(
     const here = unneeded.filter((piece) => (piece.diskId ?? diskId) === diskId);
     const disk = disks.readable(diskId);
     if (disk === undefined || here.length === 0) return 0;
-    return await removeFrom(disks, disk, here);
+    const removed = await removeFrom(disks, disk, here);
+    // Who waits for room tries again at once.
+    if (removed > 0 && disks.isFull(diskId)) await measured(disks, disk, measure);
+    return removed;
   });
   return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
 }
@@ -75,5 +80,17 @@ async function removeFrom(
   } catch (error) {
     disks.writeFailed(disk, error);
     return 0;
+  }
+}
+
+async function measured(
+  disks: DiskSet,
+  disk: PieceDisk,
+  measure: RemovalParts['measure'],
+): Promise<void> {
+  try {
+    await measure(disk);
+  } catch (error) {
+    disks.failed(disk, error);
   }
 }

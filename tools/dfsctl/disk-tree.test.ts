@@ -19,6 +19,8 @@ function disk(id: number, location: string, weight: number, label = ''): DiskRep
     badPieces: 0,
     usedBytes: 0,
     freeBytes: 0,
+    filledShare: 0,
+    nearlyFull: false,
   };
 }
 
