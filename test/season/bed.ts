@@ -44,6 +44,8 @@ export interface Verbs {
   readonly work: boolean;
   readonly scrub: boolean;
   readonly scheme: boolean;
+  /** Disks take pieces up to a limit, which status knows. */
+  readonly limit: boolean;
 }
 
 /** A volume on devices that can fail, a load on it, and all that is done to them. */
@@ -81,7 +83,7 @@ export class Bed {
       const diskFolders = disks.flatMap((disk) => (disk.id === undefined ? [] : [disk.folder]));
       const made = { diskFolders, bucketBytes: BUCKET_BYTES, cacheBytes: CACHE_BYTES };
       volume = await TestVolume.create({ scheme: 'replica:2', ...made });
-      const bed = new Bed({ devices, volume, disks, verbs: await findVerbs() });
+      const bed = new Bed({ devices, volume, disks, verbs: await findVerbs(volume.home) });
       await bed.hurry();
       await volume.mount();
       await bed.#startLoad(dice.below(2 ** 30));
@@ -276,7 +278,7 @@ export class Bed {
   }
 }
 
-async function findVerbs(): Promise<Verbs> {
+async function findVerbs(home: string): Promise<Verbs> {
   const names = ['diskmap add', 'diskmap fail', 'diskmap remove', 'work', 'scrub', 'scheme'];
   const [add, fail, remove, work, scrub, scheme] = await Promise.all(names.map(hasVerb));
   const has = (verb: boolean | undefined): boolean => verb === true;
@@ -287,5 +289,6 @@ async function findVerbs(): Promise<Verbs> {
     work: has(work),
     scrub: has(scrub),
     scheme: has(scheme),
+    limit: (await dfsctlWell(['status', home, '--json'])).includes('"nearlyFull"'),
   };
 }

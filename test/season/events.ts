@@ -266,7 +266,11 @@ export const EVENTS: readonly SeasonEvent[] = [
   {
     name: 'disk fills up',
     weight: 2,
-    isPossible: (bed) => bed.disks.every((disk) => disk.ballast === undefined) && canLose(bed),
+    isPossible: (bed) => {
+      return (
+        bed.verbs.limit && bed.disks.every((disk) => disk.ballast === undefined) && canLose(bed)
+      );
+    },
     run: async (bed, dice) => {
       const disk = dice.pick(healthyDisks(bed));
       disk.ballast = join(disk.folder, 'ballast');
