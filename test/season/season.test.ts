@@ -3,7 +3,10 @@ import { seedOf } from '../harness/seed.ts';
 import { canMount } from '../harness/volume.ts';
 import { runSeason } from './season.ts';
 
-const seed = seedOf('test/season/season.test.ts');
+const FILE = 'test/season/season.test.ts';
+/** A short season that has most kinds of events; `npm run season` takes others. */
+const SEED = 34_919_156;
+const seed = process.env.DFS_SEED === undefined ? SEED : seedOf(FILE);
 const EVENTS = Number(process.env.DFS_SEASON_EVENTS ?? '12');
 
 describe.skipIf(!canMount)('a season in the life of a volume', () => {
