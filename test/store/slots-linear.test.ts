@@ -92,7 +92,6 @@ interface Life {
   running: Promise<void> | undefined;
 }
 
-/** Lets the network go on without losses until the call has ended. */
 /** Moves all slots; what an earlier life still had under way may come in between some times. */
 async function movedAtLast(slots: Slots): Promise<void> {
   for (let tries = 10; ; tries--) {
@@ -105,6 +104,7 @@ async function movedAtLast(slots: Slots): Promise<void> {
   }
 }
 
+/** Lets the network go on without losses until the call has ended. */
 async function settle(network: SlotNetwork, history: History, call: Promise<void>): Promise<void> {
   let isOver = false;
   const over = call.finally(() => {
