@@ -1,14 +1,8 @@
 import { appendFileSync, closeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { createLog, type Log } from '../base/log.ts';
-import {
-  forgetMount,
-  homePaths,
-  LiveVolume,
-  LocalStore,
-  lockHome,
-  requireConfig,
-} from '../node/mod.ts';
+import { homePaths, lockHome } from '../home/mod.ts';
+import { forgetMount, LiveVolume, LocalStore, requireConfig } from '../node/mod.ts';
 import { type Owner, Session } from './session.ts';
 import { Volume } from './volume.ts';
 

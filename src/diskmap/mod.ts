@@ -26,6 +26,7 @@ export {
 export { decodeDiskMap } from './diskmap-reader.ts';
 export { encodeDiskMap } from './diskmap-writer.ts';
 export { LEVELS, type Level } from './failure-domain.ts';
+export { type Place, parsePlace } from './place.ts';
 export {
   createPlacer,
   PLACEMENT_KEY_BYTES,

@@ -3,6 +3,7 @@ import type { DiskId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import { formatScheme } from '../chunk/mod.ts';
 import { piecesOn, type Remains, type Volume } from '../commit/mod.ts';
+import { homePaths } from '../home/mod.ts';
 import {
   Foreground,
   type WalkFacts,
@@ -10,7 +11,6 @@ import {
   type WorkFacts,
   type WorkVolume,
 } from '../repair/mod.ts';
-import { homePaths } from './home.ts';
 
 /** What may be asked of background work. */
 export type WorkOrder =

@@ -10,6 +10,7 @@ import {
   type DiskMap,
   findDisk,
   formatLocation,
+  type Place,
   presentDisks,
   withDisk,
 } from '../diskmap/mod.ts';
@@ -42,7 +43,7 @@ export interface DiskChange {
 export interface AddOrder {
   path: string;
   /** room, row, rack and machine; those of the first disk without. */
-  at?: { room: number; row: number; rack: number; machine: number };
+  at?: Place;
   /** Number of buckets; by the size of its file system without. */
   weight?: number;
   isPreview: boolean;

@@ -1,6 +1,6 @@
 import { DfsError } from '../base/errors.ts';
+import { parsePlace } from '../diskmap/mod.ts';
 import type { AddOrder } from './disk-orders.ts';
-import { parsePlace } from './disk-place.ts';
 
 /** The query of `POST /diskmap/add`. BAD_ARGUMENT. */
 export function addOrderIn(query: URLSearchParams): AddOrder {

@@ -1,49 +1,7 @@
-import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, rmSync } from 'node:fs';
 import { DfsError } from '../base/errors.ts';
-import { lockExclusive } from '../base/os/mod.ts';
+import { type HomePaths, homePaths } from '../home/mod.ts';
 import { type Config, readConfig } from './config.ts';
-
-/** Where things are in HOME. */
-export interface HomePaths {
-  home: string;
-  config: string;
-  diskmap: string;
-  /** The live metadata. */
-  meta: string;
-  /** The metadata of the newest published epoch. */
-  committed: string;
-  cache: string;
-  socket: string;
-  lock: string;
-  /** How far background work is. */
-  work: string;
-  log: string;
-  /** What INIT agreed on, for the daemon that takes over. */
-  session: string;
-  /** Opens that were passed to the kernel, for the same. */
-  opens: string;
-  /** Why the last daemon could not start, or could not commit at its end. */
-  failure: string;
-}
-
-export function homePaths(home: string): HomePaths {
-  return {
-    home,
-    config: join(home, 'config'),
-    diskmap: join(home, 'diskmap'),
-    meta: join(home, 'meta.sqlite'),
-    committed: join(home, 'committed.sqlite'),
-    cache: join(home, 'cache'),
-    socket: join(home, 'control.sock'),
-    lock: join(home, 'lock'),
-    work: join(home, 'work'),
-    log: join(home, 'daemon.log'),
-    session: join(home, 'session.json'),
-    opens: join(home, 'opens'),
-    failure: join(home, 'failure.json'),
-  };
-}
 
 /** The config of HOME; NOT_FOUND when it is no home of a volume. */
 export async function requireConfig(home: string): Promise<Config> {
@@ -61,20 +19,6 @@ export function requireMeta(home: string): void {
   if (existsSync(meta)) return;
   const hint = 'what was not committed is lost; build a new HOME with "dfsctl recover"';
   throw new DfsError('NOT_FOUND', `Cannot open ${home}: meta.sqlite is not there; ${hint}`);
-}
-
-/**
- * Takes HOME for this process until the descriptor is closed everywhere; BUSY when another one has
- * it.
- */
-export function lockHome(home: string): number {
-  const fd = openSync(homePaths(home).lock, 'a', 0o600);
-  if (lockExclusive(fd)) return fd;
-  closeSync(fd);
-  throw new DfsError(
-    'BUSY',
-    `Cannot use ${home}: it is mounted or in use by another command; see "dfsctl status ${home}"`,
-  );
 }
 
 /** Removes what a mount left for the process that would take it over; who has the lock begins anew. */

@@ -9,6 +9,7 @@ import { DEFAULT_SETTINGS } from '../base/settings.ts';
 import { formatScheme } from '../chunk/mod.ts';
 import { DEADLINE_MS, diskPaths } from '../commit/mod.ts';
 import { createDiskMap, type DiskMap, encodeDiskMap, volumeTag } from '../diskmap/mod.ts';
+import { type HomePaths, homePaths } from '../home/mod.ts';
 import {
   CommittedMeta,
   LiveMeta,
@@ -18,7 +19,6 @@ import {
 } from '../meta/mod.ts';
 import { type Config, writeConfig } from './config.ts';
 import { checkApart, diskBytes, existingFolder } from './disk-checks.ts';
-import { type HomePaths, homePaths } from './home.ts';
 import { chooseScheme, type SchemeChoice } from './scheme-choice.ts';
 
 export interface InitRequest {

@@ -14,10 +14,10 @@ import {
   Volume,
 } from '../commit/mod.ts';
 import { type DiskMap, encodeDiskMap } from '../diskmap/mod.ts';
+import { homePaths } from '../home/mod.ts';
 import { type DiskIdentity, LiveMeta } from '../meta/mod.ts';
 import { type Config, writeConfig } from './config.ts';
 import { checkApart, existingFolder } from './disk-checks.ts';
-import { homePaths } from './home.ts';
 import { checkHomeEmpty } from './init.ts';
 import { lostChunks, surveyChunks } from './survey.ts';
 

@@ -5,8 +5,8 @@ import { InvariantError, messageOf } from '../base/errors.ts';
 import type { DiskId } from '../base/ids.ts';
 import { silentLog } from '../base/log.ts';
 import { type RehearsalProgress, type RehearsalReport, rehearse } from '../commit/mod.ts';
+import { homePaths } from '../home/mod.ts';
 import type { VolumeDrill } from './drill.ts';
-import { homePaths } from './home.ts';
 
 /** How the rehearsal of a recovery ended. */
 export type RehearsalOutcome =

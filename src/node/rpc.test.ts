@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { MessageChannel } from 'node:worker_threads';
 import { expect, onTestFinished, test } from 'vitest';
 import { DfsError, InvariantError } from '../base/errors.ts';
-import { Moved, packError, Rpc, unpackError } from './rpc.ts';
+import { packError, unpackError } from '../home/mod.ts';
+import { Moved, Rpc } from './rpc.ts';
 
 function pair(
   here: ConstructorParameters<typeof Rpc>[1],

@@ -1,5 +1,6 @@
 import type { MessagePort, Worker } from 'node:worker_threads';
-import { DfsError, ERROR_CODES, type ErrorCode, InvariantError } from '../base/errors.ts';
+import { DfsError } from '../base/errors.ts';
+import { type PackedError, packError, unpackError } from '../home/mod.ts';
 
 /** Either end of a thread's message channel. */
 export type Channel = Pick<MessagePort | Worker, 'postMessage' | 'on'>;
@@ -96,29 +97,4 @@ export class Rpc {
     if (error === undefined) waiting.resolve(result as never);
     else waiting.reject(unpackError(error));
   }
-}
-
-/** An error as plain values. */
-export interface PackedError {
-  code: string;
-  message: string;
-  details: Record<string, unknown>;
-}
-
-/** Packs an error for another thread or process. */
-export function packError(error: unknown): PackedError & { code: ErrorCode } {
-  if (error instanceof DfsError) {
-    return { code: error.code, message: error.message, details: error.details };
-  }
-  if (!(error instanceof Error)) return { code: 'IO', message: String(error), details: {} };
-  // What the system or SQLite says is for people; where a mistake of ours was made, for us.
-  const isSaid = 'code' in error && typeof error.code === 'string';
-  return { code: 'IO', message: isSaid ? error.message : (error.stack ?? ''), details: {} };
-}
-
-/** What {@link packError} packed. */
-export function unpackError(packed: PackedError): DfsError {
-  const code = ERROR_CODES.find((known) => known === packed.code) ?? 'IO';
-  if (code === 'INVARIANT') return new InvariantError(packed.message);
-  return new DfsError(code, packed.message, { details: packed.details });
 }

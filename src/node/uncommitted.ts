@@ -2,8 +2,8 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Ino, ROOT_INO } from '../base/ids.ts';
 import { cacheFile } from '../cache/mod.ts';
+import { homePaths } from '../home/mod.ts';
 import { folderOf, type LiveMeta } from '../meta/mod.ts';
-import { homePaths } from './home.ts';
 import type { LiveVolume } from './live-volume.ts';
 
 /** What only HOME has: what is lost with it. */

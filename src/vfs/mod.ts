@@ -5,7 +5,6 @@
 export type { FileSystemOptions } from './file-system.ts';
 export { FileSystem } from './file-system.ts';
 export type { Mode } from './modes.ts';
-export { EFFECTIVE_MODE_XATTR, MODE_XATTR } from './modes.ts';
 export type {
   Attr,
   AttrChange,
@@ -20,4 +19,3 @@ export type {
   Vfs,
 } from './vfs-interface.ts';
 export type { Durability } from './waits.ts';
-export { COMMIT_XATTR } from './xattrs.ts';

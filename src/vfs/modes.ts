@@ -1,11 +1,8 @@
 import type { Ino } from '../base/ids.ts';
 import { ROOT_INO } from '../base/ids.ts';
+import { MODE_XATTR } from '../base/xattr-names.ts';
 import { folderOf, type Inode, type LiveMeta } from '../meta/mod.ts';
 
-/** Says what fsync waits for in a folder and all below it, or for a file. */
-export const MODE_XATTR = 'user.dfs.mode';
-/** Not stored: what holds for a folder or file, wherever that is said. */
-export const EFFECTIVE_MODE_XATTR = 'user.dfs.mode.effective';
 const MODE_NAME: Buffer = Buffer.from(MODE_XATTR);
 /** Folders whose mode is remembered, at most. */
 const FOLDERS_MAX = 65_536;

@@ -11,15 +11,13 @@ import {
 } from '../base/errno.ts';
 import type { Ino } from '../base/ids.ts';
 import { XATTR_NAME_BYTES_MAX, XATTR_VALUE_BYTES_MAX } from '../base/limits.ts';
+import { COMMIT_XATTR, EFFECTIVE_MODE_XATTR, MODE_XATTR } from '../base/xattr-names.ts';
 import { type Inode, isFolder, type LiveMeta, type MetaOp, S_ISGID } from '../meta/mod.ts';
 import { ACL_ACCESS, ACL_DEFAULT, canHaveAcl, isMode, modeOf, parseAcl } from './acl.ts';
 import type { Changes } from './changes.ts';
 import { now } from './clock.ts';
-import { EFFECTIVE_MODE_XATTR, MODE_XATTR, type Modes, parseMode } from './modes.ts';
+import { type Modes, parseMode } from './modes.ts';
 import type { Reply, RequestContext } from './vfs-interface.ts';
-
-/** Not stored: says how far the file is committed; setting it waits until it is. */
-export const COMMIT_XATTR = 'user.dfs.commit';
 
 const XATTR_CREATE = 1;
 const XATTR_REPLACE = 2;

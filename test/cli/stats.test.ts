@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { request } from 'node:http';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { homePaths } from '../../src/node/mod.ts';
+import { homePaths } from '../../src/home/mod.ts';
 import type { StatsInterval } from '../../tools/dfsctl/stats-interval.ts';
 import { canMount } from '../harness/volume.ts';
 import { dfsctl, must, Scene } from './run.ts';

@@ -6,7 +6,8 @@ import { silentLog } from '../../src/base/log.ts';
 import { DEFAULT_SETTINGS } from '../../src/base/settings.ts';
 import { hashChunk, parseScheme } from '../../src/chunk/mod.ts';
 import { epochFolder, Volume } from '../../src/commit/mod.ts';
-import { listEpochs, lockHome } from '../../src/node/mod.ts';
+import { lockHome } from '../../src/home/mod.ts';
+import { listEpochs } from '../../src/node/mod.ts';
 import { bytesOf } from '../cache/fixture.ts';
 import { VolumeRig } from './fixture.ts';
 

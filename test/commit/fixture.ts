@@ -8,8 +8,8 @@ import { silentLog } from '../../src/base/log.ts';
 import { FileCache } from '../../src/cache/mod.ts';
 import { contentOf } from '../../src/commit/fetch-order.ts';
 import { Committer, Volume } from '../../src/commit/mod.ts';
+import { homePaths } from '../../src/home/mod.ts';
 import { LiveMeta } from '../../src/meta/mod.ts';
-import { homePaths } from '../../src/node/home.ts';
 import { initVolume } from '../../src/node/init.ts';
 
 const TIME = { sec: 77, nsec: 0 };

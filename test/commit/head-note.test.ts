@@ -6,7 +6,7 @@ import { MIB } from '../../src/base/limits.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { slotFileName } from '../../src/bucket/mod.ts';
 import { diskPaths } from '../../src/commit/mod.ts';
-import { homePaths } from '../../src/node/home.ts';
+import { homePaths } from '../../src/home/mod.ts';
 import { openOffline } from '../../src/node/offline.ts';
 import { recoverVolume } from '../../src/node/recover.ts';
 import { VolumeRig } from './fixture.ts';

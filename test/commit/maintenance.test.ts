@@ -4,7 +4,7 @@ import { DfsError } from '../../src/base/errors.ts';
 import type { ChunkId, Ino } from '../../src/base/ids.ts';
 import { DEFAULT_SETTINGS } from '../../src/base/settings.ts';
 import { hashChunk, type PieceKey, parseScheme, pieceKeysOf } from '../../src/chunk/mod.ts';
-import { homePaths } from '../../src/node/home.ts';
+import { homePaths } from '../../src/home/mod.ts';
 import { bytesOf, gate } from '../cache/fixture.ts';
 import { Dice, seedOf } from '../harness/seed.ts';
 import { VolumeRig } from './fixture.ts';

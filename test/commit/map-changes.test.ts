@@ -12,7 +12,7 @@ import {
   findDisk,
   withDisk,
 } from '../../src/diskmap/mod.ts';
-import { homePaths } from '../../src/node/home.ts';
+import { homePaths } from '../../src/home/mod.ts';
 import { VolumeRig } from './fixture.ts';
 
 async function rigOf(): Promise<VolumeRig> {

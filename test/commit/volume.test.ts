@@ -16,8 +16,8 @@ import type { DiskId } from '../../src/base/ids.ts';
 import type { BucketDisk } from '../../src/bucket/mod.ts';
 import { hashChunk, parseScheme, pieceKeysOf } from '../../src/chunk/mod.ts';
 import { diskPaths } from '../../src/commit/mod.ts';
+import { homePaths } from '../../src/home/mod.ts';
 import { fsck } from '../../src/node/fsck.ts';
-import { homePaths } from '../../src/node/home.ts';
 import { PutSession } from '../../src/store/mod.ts';
 import { VolumeRig } from './fixture.ts';
 

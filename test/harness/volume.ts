@@ -13,10 +13,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { mountFileSystem, unmountFileSystemAsync } from '../../src/base/os/mod.ts';
 import { unmount } from '../../src/fuse/mod.ts';
+import { homePaths, lockHome } from '../../src/home/mod.ts';
 import {
-  homePaths,
   initVolume,
-  lockHome,
   type MountAnswer,
   type RecoverReport,
   recoverVolume,

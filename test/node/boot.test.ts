@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { homePaths } from '../../src/node/home.ts';
+import { homePaths } from '../../src/home/mod.ts';
 import { TestVolume } from '../harness/volume.ts';
 
 test('a new boot is noted when the cache is taken up, not by who fails before', async () => {

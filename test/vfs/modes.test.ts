@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { EINVAL, EPERM } from '../../src/base/errno.ts';
 import { type Ino, ROOT_INO } from '../../src/base/ids.ts';
-import { MODE_XATTR, type Mode } from '../../src/vfs/mod.ts';
+import { MODE_XATTR } from '../../src/base/xattr-names.ts';
+import type { Mode } from '../../src/vfs/mod.ts';
 import { gate } from '../cache/fixture.ts';
 import { attr, Rig } from './rig.ts';
 

@@ -12,8 +12,8 @@ import { DfsError } from '../../src/base/errors.ts';
 import { GIB } from '../../src/base/limits.ts';
 import { findMount } from '../../src/base/os/mod.ts';
 import { unmount } from '../../src/fuse/mod.ts';
+import { homePaths } from '../../src/home/mod.ts';
 import {
-  homePaths,
   initVolume,
   type RecoverReport,
   recoverVolume,

@@ -1,7 +1,7 @@
 import { closeSync, existsSync } from 'node:fs';
 import { Client, type Dispatcher } from 'undici';
 import { DfsError, messageOf } from '../../src/base/errors.ts';
-import { homePaths, lockHome, socketAddress, unpackError } from '../../src/node/mod.ts';
+import { homePaths, lockHome, socketAddress, unpackError } from '../../src/home/mod.ts';
 import { withClock } from './progress.ts';
 
 const CONNECT_TIMEOUT_MS = 5000;

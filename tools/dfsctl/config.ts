@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { DfsError, messageOf } from '../../src/base/errors.ts';
 import { checkSetting, SETTING_NAMES, type Settings } from '../../src/base/settings.ts';
-import { offlineSettings } from '../../src/node/mod.ts';
 import { withDaemon } from './client.ts';
 import { examples } from './examples.ts';
 import { formatDuration, formatFacts } from './format.ts';
@@ -42,7 +41,7 @@ async function config(volume: string, words: string[], options: OutputOptions): 
   const { home, mountPoint } = findTarget(volume);
   const settings =
     mountPoint === undefined
-      ? await offlineSettings(home, changes)
+      ? await settingsOfHome(home, changes)
       : await liveSettings(home, changes);
   printFacts(options, settings, (style) =>
     formatFacts(
@@ -50,6 +49,11 @@ async function config(volume: string, words: string[], options: OutputOptions): 
       style,
     ),
   );
+}
+
+async function settingsOfHome(home: string, changes: Partial<Settings>): Promise<Settings> {
+  const { offlineSettings } = await import('../../src/node/mod.ts');
+  return offlineSettings(home, changes);
 }
 
 async function liveSettings(home: string, changes: Partial<Settings>): Promise<Settings> {

@@ -2,14 +2,13 @@ import { resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import { silentLog } from '../../src/base/log.ts';
-import {
-  type AddOrder,
-  type ChangePlan,
-  type DiskChange,
-  type DiskOrders,
-  type HardwareFacts,
-  parsePlace,
-  withOfflineOrders,
+import { type Place, parsePlace } from '../../src/diskmap/mod.ts';
+import type {
+  AddOrder,
+  ChangePlan,
+  DiskChange,
+  DiskOrders,
+  HardwareFacts,
 } from '../../src/node/mod.ts';
 import { isHomeInUse, withDaemon } from './client.ts';
 import { examples } from './examples.ts';
@@ -20,7 +19,7 @@ import { UsageError } from './report.ts';
 import { findTarget, type Target } from './target.ts';
 
 interface AddOptions extends OutputOptions {
-  at?: NonNullable<AddOrder['at']>;
+  at?: Place;
   weight: number | 'auto';
   yes?: true;
   dryRun?: true;
@@ -91,7 +90,7 @@ export function registerDiskmapChanges(diskmap: Command): void {
     );
 }
 
-function readPlace(text: string): NonNullable<AddOrder['at']> {
+function readPlace(text: string): Place {
   try {
     return parsePlace(text);
   } catch (error) {
@@ -199,6 +198,7 @@ async function ordered(
   if (mountPoint !== undefined || isHomeInUse(home)) {
     return withDaemon(home, (client) => client.post<DiskChange>(path));
   }
+  const { withOfflineOrders } = await import('../../src/node/mod.ts');
   return withOfflineOrders({ home, log: silentLog }, work);
 }
 

@@ -1,13 +1,11 @@
 import type { Command } from 'commander';
 import { silentLog } from '../../src/base/log.ts';
-import {
-  type DiskAtRisk,
-  type LossReport,
-  openOffline,
-  type RehearsalOutcome,
-  rehearseRecovery,
-  type SurveyProgress,
-  type VolumeDrill,
+import type {
+  DiskAtRisk,
+  LossReport,
+  RehearsalOutcome,
+  SurveyProgress,
+  VolumeDrill,
 } from '../../src/node/mod.ts';
 import { isHomeInUse, withDaemon } from './client.ts';
 import { examples } from './examples.ts';
@@ -51,6 +49,7 @@ async function look({ home, mountPoint }: Target): Promise<VolumeDrill> {
     if (mountPoint !== undefined || isHomeInUse(home)) {
       return await withDaemon(home, (client) => client.post('/drill', onProgress));
     }
+    const { openOffline } = await import('../../src/node/mod.ts');
     const volume = await openOffline(home, silentLog);
     try {
       return await volume.drill(onProgress);
@@ -63,6 +62,7 @@ async function look({ home, mountPoint }: Target): Promise<VolumeDrill> {
 }
 
 async function rehearseWithProgress(home: string, drill: VolumeDrill): Promise<RehearsalOutcome> {
+  const { rehearseRecovery } = await import('../../src/node/mod.ts');
   const progress = createProgress('Rehearsing recovery', 'bytes');
   try {
     return await rehearseRecovery(home, drill, ({ bytesDone: done, bytesTotal: total }) =>

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { silentLog } from '../../src/base/log.ts';
-import { type EpochsReport, listEpochs } from '../../src/node/mod.ts';
+import type { EpochsReport } from '../../src/node/mod.ts';
 import { examples } from './examples.ts';
 import { formatDuration, formatTable, type Style } from './format.ts';
 import { type OutputOptions, printFacts, remark } from './output.ts';
@@ -29,6 +29,7 @@ export function registerEpochs(program: Command): void {
 
 async function epochs(name: string | undefined, options: OutputOptions): Promise<void> {
   const { home } = findTarget(name);
+  const { listEpochs } = await import('../../src/node/mod.ts');
   const report = await listEpochs(home, silentLog);
   printFacts(options, { home, ...report }, (style) => linesOf(home, report, style));
   for (const { disk, problem } of report.unusable) remark(`disk ${disk} was not asked: ${problem}`);

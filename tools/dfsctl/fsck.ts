@@ -1,12 +1,7 @@
 import type { Command } from 'commander';
 import { DfsError } from '../../src/base/errors.ts';
 import { silentLog } from '../../src/base/log.ts';
-import {
-  type FsckProgress,
-  type FsckRepairs,
-  type FsckReport,
-  openOffline,
-} from '../../src/node/mod.ts';
+import type { FsckProgress, FsckRepairs, FsckReport } from '../../src/node/mod.ts';
 import { isHomeInUse, withDaemon } from './client.ts';
 import { examples } from './examples.ts';
 import { formatBytes, formatCount, type Style } from './format.ts';
@@ -54,6 +49,7 @@ async function check({ home, mountPoint }: Target, repair: boolean): Promise<Fsc
       const state = 'it is not mounted; "dfsctl mount" mounts it';
       throw new DfsError('BAD_ARGUMENT', `Cannot repair the volume of ${home}: ${state}`);
     }
+    const { openOffline } = await import('../../src/node/mod.ts');
     const volume = await openOffline(home, silentLog);
     try {
       return await volume.fsck(onProgress);

@@ -4,7 +4,6 @@ import type { Command } from 'commander';
 import { DfsError, messageOf } from '../../src/base/errors.ts';
 import { GIB, MIB } from '../../src/base/limits.ts';
 import { parseScheme } from '../../src/chunk/mod.ts';
-import { checkInitSizes, initVolume, survivesWords } from '../../src/node/mod.ts';
 import { parseDeadline } from './deadline.ts';
 import { examples } from './examples.ts';
 import { formatBytes, formatTable } from './format.ts';
@@ -67,6 +66,7 @@ function readScheme(text: string): string {
 
 async function init(home: string, options: InitOptions): Promise<void> {
   const bucketBytes = options.bucketSize;
+  const { checkInitSizes, initVolume, survivesWords } = await import('../../src/node/mod.ts');
   const cacheBytes = options.cacheSize ?? (await defaultCacheBytes(home));
   try {
     checkInitSizes({ bucketBytes, cacheBytes });

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { EPERM } from '../../src/base/errno.ts';
 import { DfsError } from '../../src/base/errors.ts';
 import { getXattr, removeXattr, setXattr } from '../../src/base/os/mod.ts';
-import { EFFECTIVE_MODE_XATTR, MODE_XATTR } from '../../src/vfs/mod.ts';
+import { EFFECTIVE_MODE_XATTR, MODE_XATTR } from '../../src/base/xattr-names.ts';
 import { examples } from './examples.ts';
 import { type OutputOptions, printFacts } from './output.ts';
 import { UsageError } from './report.ts';

@@ -2,7 +2,8 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { DfsError, messageOf } from '../../src/base/errors.ts';
-import { homePaths, type MountAnswer, type MountRequest, unpackError } from '../../src/node/mod.ts';
+import { homePaths, unpackError } from '../../src/home/mod.ts';
+import type { MountAnswer, MountRequest } from '../../src/node/mod.ts';
 
 const MOUNT_MAIN: string = fileURLToPath(new URL('../../src/node/mount-main.js', import.meta.url));
 /** Opening a volume may have to scan whole disks, when their indexes were lost. */

@@ -2,7 +2,7 @@ import { realpathSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { DfsError, messageOf } from '../../src/base/errors.ts';
 import { type MountFlags, parseMountOptions } from '../../src/fuse/mod.ts';
-import { makeEpochHome, requireConfig, type StatusReport } from '../../src/node/mod.ts';
+import type { StatusReport } from '../../src/node/mod.ts';
 import { withDaemon } from './client.ts';
 import { parseDeadline } from './deadline.ts';
 import { examples } from './examples.ts';
@@ -69,6 +69,7 @@ function collect(list: string, lists: string[]): string[] {
 async function mount(homeName: string, mountName: string, options: MountOptions): Promise<void> {
   const flags = flagsOf(options.options);
   const { home, mountPoint: elsewhere } = findTarget(homeName);
+  const { makeEpochHome, requireConfig } = await import('../../src/node/mod.ts');
   const config = await requireConfig(home);
   const readOnly = options.readOnly ?? flags.readOnly ?? false;
   const { epoch } = options;

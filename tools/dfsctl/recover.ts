@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { MIB } from '../../src/base/limits.ts';
 import { silentLog } from '../../src/base/log.ts';
-import { type RecoverReport, recoverVolume } from '../../src/node/mod.ts';
+import type { RecoverReport } from '../../src/node/mod.ts';
 import { examples } from './examples.ts';
 import { formatBytes, formatCount, formatDuration, type Style } from './format.ts';
 import { collectDisks, defaultCacheBytes } from './init.ts';
@@ -40,6 +40,7 @@ async function recover(home: string, options: RecoverOptions): Promise<void> {
     metadata: createProgress('Carrying out logs', 'bytes'),
     pieces: createProgress('Looking for chunks', 'count'),
   };
+  const { recoverVolume } = await import('../../src/node/mod.ts');
   let report: RecoverReport;
   try {
     report = await recoverVolume({

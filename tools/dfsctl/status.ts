@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { silentLog } from '../../src/base/log.ts';
-import { type DiskReport, openOffline, type StatusReport } from '../../src/node/mod.ts';
+import type { DiskReport, StatusReport } from '../../src/node/mod.ts';
 import { isHomeInUse, withDaemon } from './client.ts';
 import { examples } from './examples.ts';
 import {
@@ -74,6 +74,7 @@ export async function statusOf({ home, mountPoint }: Target): Promise<StatusRepo
   if (mountPoint !== undefined || isHomeInUse(home)) {
     return withDaemon(home, (client) => client.get<StatusReport>('/status'));
   }
+  const { openOffline } = await import('../../src/node/mod.ts');
   const volume = await openOffline(home, silentLog);
   try {
     return await volume.status();

@@ -3,7 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { DfsError } from '../../src/base/errors.ts';
 import { type MountEntry, readMountinfo } from '../../src/base/os/mod.ts';
 import { MOUNT_TYPE } from '../../src/fuse/mod.ts';
-import { homePaths } from '../../src/node/mod.ts';
+import { homePaths } from '../../src/home/mod.ts';
 
 /** A volume as a person named it. */
 export interface Target {

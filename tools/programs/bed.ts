@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { DfsError } from '../../src/base/errors.ts';
-import { homePaths } from '../../src/node/mod.ts';
+import { homePaths } from '../../src/home/mod.ts';
 import { withDaemon } from '../dfsctl/client.ts';
 import { Processes, processesIn, type RunOptions, signalNow } from './processes.ts';
 import type { Ground } from './program.ts';
