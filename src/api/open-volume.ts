@@ -1,8 +1,8 @@
 import { appendFileSync, closeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { createLog, type Log } from '../base/log.ts';
-import { homePaths, lockHome } from '../home/mod.ts';
-import { forgetMount, LiveVolume, LocalStore, requireConfig } from '../node/mod.ts';
+import { forgetMount, homePaths, lockHome, requireConfig } from '../home/mod.ts';
+import { LiveVolume, LocalStore } from '../node/mod.ts';
 import { type Owner, Session } from './session.ts';
 import { Volume } from './volume.ts';
 

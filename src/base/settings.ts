@@ -14,6 +14,9 @@ export interface Settings {
   workShare: number;
 }
 
+/** How long a change may wait for its commit, unless somebody says so. */
+export const DEADLINE_MS = 30_000;
+
 const SECOND_MS = 1000;
 const MINUTE_MS: number = 60 * SECOND_MS;
 const HOUR_MS: number = 60 * MINUTE_MS;

@@ -3,6 +3,7 @@ import { DfsError, InvariantError, messageOf } from '../base/errors.ts';
 import type { Epoch, Ino } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import { type Timed, untimed } from '../base/pauses.ts';
+import { DEADLINE_MS } from '../base/settings.ts';
 import type { LiveMeta } from '../meta/mod.ts';
 import { Checkpoints } from './checkpoints.ts';
 import type { CommitBackend } from './commit-backend.ts';
@@ -70,8 +71,6 @@ const CHECK_MS = 200;
 const PRESSING_SHARE = 0.4;
 /** Old rows removed in one turn of the event loop. */
 const OLD_ROWS_A_TURN = 2000;
-/** How long a change may wait for its commit, unless somebody says so. */
-export const DEADLINE_MS = 30_000;
 
 /**
  * Decides when to commit and drives one commit at a time.

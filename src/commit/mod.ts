@@ -8,7 +8,7 @@ export type { ReadRange } from './capture-reader.ts';
 export type { CommitBackend, EpochCut, SmallCommit } from './commit-backend.ts';
 export type { CommitProgress } from './commit-progress.ts';
 export type { CommitStatus, CommitTotals } from './committer.ts';
-export { Committer, DEADLINE_MS } from './committer.ts';
+export { Committer } from './committer.ts';
 export type { CapturedRange, CutSource, FrozenFile } from './cut-source.ts';
 export { readIdentityOf, readMapOf } from './disk-notes.ts';
 export { piecesOn, type Remains } from './disk-watch.ts';

@@ -1,8 +1,6 @@
 import { closeSync } from 'node:fs';
 import { checkSetting, SETTING_NAMES, type Settings, settingsOf } from '../base/settings.ts';
-import { lockHome } from '../home/mod.ts';
-import { type Config, writeConfig } from './config.ts';
-import { requireConfig } from './home.ts';
+import { type Config, lockHome, requireConfig, writeConfig } from '../home/mod.ts';
 
 /** Changes of HOME/config by the one process that has HOME: one after another. */
 export class ConfigChanges {

@@ -10,9 +10,8 @@ import type { Epoch } from '../base/ids.ts';
 import { createLog } from '../base/log.ts';
 import { MountWatch } from '../base/os/mod.ts';
 import { FuseServer, type NegotiatedInit, unmount, unmountOwn } from '../fuse/mod.ts';
-import { homePaths, packError } from '../home/mod.ts';
+import { homePaths, packError, requireConfig } from '../home/mod.ts';
 import { ControlServer } from './control-server.ts';
-import { requireConfig } from './home.ts';
 import { LiveVolume } from './live-volume.ts';
 import type { MountRequest } from './mount-main.ts';
 

@@ -14,11 +14,11 @@ import {
   presentDisks,
   withDisk,
 } from '../diskmap/mod.ts';
+import { requireConfig } from '../home/mod.ts';
 import { readDiskIdentity } from '../meta/mod.ts';
 import type { ConfigChanges } from './config-changes.ts';
 import { checkApart, diskBytes, existingFolder } from './disk-checks.ts';
 import { type ChangePlan, planChange } from './disk-plan.ts';
-import { requireConfig } from './home.ts';
 import type { VolumeStore } from './store-client.ts';
 import type { DiskReport } from './volume-report.ts';
 

@@ -2,9 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ioError } from '../base/publish.ts';
 import { epochFolder } from '../commit/mod.ts';
-import { homePaths } from '../home/mod.ts';
+import { type Config, homePaths, writeConfig } from '../home/mod.ts';
 import { LiveMeta } from '../meta/mod.ts';
-import { type Config, writeConfig } from './config.ts';
 
 /** What is read of an epoch is kept up to here: the cache's device is that of the volume. */
 const CACHE_BYTES_MAX: number = 2 ** 30;

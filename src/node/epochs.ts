@@ -3,8 +3,8 @@ import type { DiskId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import { openReadOnlyLog, type RetainedEpochs, retainedEpochs } from '../commit/mod.ts';
 import { volumeTag } from '../diskmap/mod.ts';
+import { requireConfig } from '../home/mod.ts';
 import type { DiskLog } from '../meta/mod.ts';
-import { requireConfig } from './home.ts';
 
 /** What can be mounted of a volume's past. */
 export interface EpochsReport extends RetainedEpochs {

@@ -5,11 +5,11 @@ import { DfsError } from '../base/errors.ts';
 import type { DiskId, Epoch } from '../base/ids.ts';
 import { GIB, MIB } from '../base/limits.ts';
 import { publishFile } from '../base/publish.ts';
-import { DEFAULT_SETTINGS } from '../base/settings.ts';
+import { DEADLINE_MS, DEFAULT_SETTINGS } from '../base/settings.ts';
 import { formatScheme } from '../chunk/mod.ts';
-import { DEADLINE_MS, diskPaths } from '../commit/mod.ts';
+import { diskPaths } from '../commit/mod.ts';
 import { createDiskMap, type DiskMap, encodeDiskMap, volumeTag } from '../diskmap/mod.ts';
-import { type HomePaths, homePaths } from '../home/mod.ts';
+import { type Config, type HomePaths, homePaths, writeConfig } from '../home/mod.ts';
 import {
   CommittedMeta,
   LiveMeta,
@@ -17,7 +17,6 @@ import {
   writeDiskIdentity,
   writeSnapshot,
 } from '../meta/mod.ts';
-import { type Config, writeConfig } from './config.ts';
 import { checkApart, diskBytes, existingFolder } from './disk-checks.ts';
 import { chooseScheme, type SchemeChoice } from './scheme-choice.ts';
 

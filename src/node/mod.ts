@@ -6,7 +6,6 @@
 
 export type { WorkFacts } from '../repair/mod.ts';
 export type { CacheDropReport } from './cache-drop.ts';
-export { type Config, writeConfig } from './config.ts';
 export { offlineSettings } from './config-changes.ts';
 export { type AddOrder, type DiskChange, DiskOrders } from './disk-orders.ts';
 export type { ChangePlan, HardwareFacts } from './disk-plan.ts';
@@ -14,7 +13,6 @@ export type { DiskAtRisk, VolumeDrill } from './drill.ts';
 export { makeEpochHome } from './epoch-home.ts';
 export { type EpochsReport, listEpochs } from './epochs.ts';
 export type { FsckProgress, FsckRepairs, FsckReport } from './fsck.ts';
-export { forgetMount, requireConfig } from './home.ts';
 export { checkInitSizes, type InitRequest, initVolume } from './init.ts';
 export { LiveVolume, type LiveVolumeOptions } from './live-volume.ts';
 export { LocalStore } from './local-store.ts';

@@ -6,9 +6,15 @@ import { existsSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs
 import { fileURLToPath } from 'node:url';
 import { createLog } from '../base/log.ts';
 import { type MountFlags, mountDevice, runSupervisor } from '../fuse/mod.ts';
-import { homePaths, lockHome, type PackedError, packError, unpackError } from '../home/mod.ts';
-import { readConfig } from './config.ts';
-import { forgetMount } from './home.ts';
+import {
+  forgetMount,
+  homePaths,
+  lockHome,
+  type PackedError,
+  packError,
+  readConfig,
+  unpackError,
+} from '../home/mod.ts';
 
 /** What a mount is asked to be; the first argument of this program and of the daemon, as JSON. */
 export interface MountRequest {

@@ -3,10 +3,9 @@ import { resolve } from 'node:path';
 import { DfsError, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { publishFile } from '../base/publish.ts';
-import { DEFAULT_SETTINGS } from '../base/settings.ts';
+import { DEADLINE_MS, DEFAULT_SETTINGS } from '../base/settings.ts';
 import {
   countingMap,
-  DEADLINE_MS,
   diskPaths,
   type LeftOutEpoch,
   readIdentityOf,
@@ -14,9 +13,8 @@ import {
   Volume,
 } from '../commit/mod.ts';
 import { type DiskMap, encodeDiskMap } from '../diskmap/mod.ts';
-import { homePaths } from '../home/mod.ts';
+import { type Config, homePaths, writeConfig } from '../home/mod.ts';
 import { type DiskIdentity, LiveMeta } from '../meta/mod.ts';
-import { type Config, writeConfig } from './config.ts';
 import { checkApart, existingFolder } from './disk-checks.ts';
 import { checkHomeEmpty } from './init.ts';
 import { lostChunks, surveyChunks } from './survey.ts';

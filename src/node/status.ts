@@ -1,6 +1,6 @@
 import type { CommitProgress, DeadlineFigures } from '../commit/mod.ts';
+import type { Config } from '../home/mod.ts';
 import type { WorkFacts } from '../repair/mod.ts';
-import type { Config } from './config.ts';
 import type { LiveVolume } from './live-volume.ts';
 import type { DiskReport, RetentionReport, VolumeReport } from './volume-report.ts';
 

@@ -1,7 +1,8 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openVolume } from '../../src/api/mod.ts';
-import { recoverVolume, requireConfig, writeConfig } from '../../src/node/mod.ts';
+import { requireConfig, writeConfig } from '../../src/home/mod.ts';
+import { recoverVolume } from '../../src/node/mod.ts';
 import type { CutPolicy, Mark, NameModel } from '../faultfs/mod.ts';
 import type { Dice } from '../harness/seed.ts';
 import { TestVolume } from '../harness/volume.ts';

@@ -2,7 +2,7 @@ import { appendFileSync, chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { setXattr } from '../../src/base/os/mod.ts';
-import { requireConfig, writeConfig } from '../../src/node/mod.ts';
+import { requireConfig, writeConfig } from '../../src/home/mod.ts';
 import { FaultFs, type Mark } from '../faultfs/mod.ts';
 import type { Dice } from '../harness/seed.ts';
 import { TestVolume } from '../harness/volume.ts';

@@ -4,9 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { MIB } from '../../src/base/limits.ts';
-import { homePaths } from '../../src/home/mod.ts';
-import { writeConfig } from '../../src/node/config.ts';
-import { requireConfig } from '../../src/node/mod.ts';
+import { homePaths, requireConfig, writeConfig } from '../../src/home/mod.ts';
 import {
   argumentsOf,
   compileFileModel,

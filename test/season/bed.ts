@@ -1,7 +1,8 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { volumeTag } from '../../src/diskmap/mod.ts';
-import { requireConfig, type StatusReport, writeConfig } from '../../src/node/mod.ts';
+import { requireConfig, writeConfig } from '../../src/home/mod.ts';
+import { type StatusReport } from '../../src/node/mod.ts';
 import { NodeProgram } from '../databases/program.ts';
 import { FaultFs, type FaultRule } from '../faultfs/mod.ts';
 import { until } from '../harness/processes.ts';

@@ -4,7 +4,7 @@ import { isAbsolute, relative } from 'node:path';
 import { DfsError, messageOf } from '../../src/base/errors.ts';
 import { findMount } from '../../src/base/os/mod.ts';
 import { MOUNT_TYPE, unmount } from '../../src/fuse/mod.ts';
-import type { Config } from '../../src/node/mod.ts';
+import type { Config } from '../../src/home/mod.ts';
 import { remark } from './output.ts';
 import { resolveApart } from './target.ts';
 

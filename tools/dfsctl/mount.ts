@@ -2,6 +2,7 @@ import { realpathSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { DfsError, messageOf } from '../../src/base/errors.ts';
 import { type MountFlags, parseMountOptions } from '../../src/fuse/mod.ts';
+import { type Config, requireConfig } from '../../src/home/mod.ts';
 import type { StatusReport } from '../../src/node/mod.ts';
 import { withDaemon } from './client.ts';
 import { parseDeadline } from './deadline.ts';
@@ -69,7 +70,6 @@ function collect(list: string, lists: string[]): string[] {
 async function mount(homeName: string, mountName: string, options: MountOptions): Promise<void> {
   const flags = flagsOf(options.options);
   const { home, mountPoint: elsewhere } = findTarget(homeName);
-  const { makeEpochHome, requireConfig } = await import('../../src/node/mod.ts');
   const config = await requireConfig(home);
   const readOnly = options.readOnly ?? flags.readOnly ?? false;
   const { epoch } = options;
@@ -84,7 +84,7 @@ async function mount(homeName: string, mountName: string, options: MountOptions)
   const mountPoint = await prepareMountPoint(mountName, { home, config });
   const volumeHome = realpathSync(home);
   const request = {
-    home: epoch === undefined ? volumeHome : await makeEpochHome(volumeHome, config, epoch),
+    home: epoch === undefined ? volumeHome : await homeOfEpoch(volumeHome, config, epoch),
     ...(epoch === undefined ? {} : { epoch }),
     mountPoint,
     ...(options.mode === undefined ? {} : { mode: options.mode }),
@@ -142,6 +142,11 @@ async function stay(
   const status = await running.ended;
   process.off('SIGINT', onInterrupt).off('SIGTERM', onTerm);
   if (status !== 0) process.exitCode = EXIT_FAILED;
+}
+
+async function homeOfEpoch(home: string, config: Config, epoch: number): Promise<string> {
+  const { makeEpochHome } = await import('../../src/node/mod.ts');
+  return makeEpochHome(home, config, epoch);
 }
 
 function flagsOf(lists: string[]): Partial<MountFlags> {

@@ -8,7 +8,7 @@ import { silentLog } from '../../src/base/log.ts';
 import { parseScheme } from '../../src/chunk/mod.ts';
 import { diskPaths, Volume } from '../../src/commit/mod.ts';
 import { decodeDiskMap, volumeTag } from '../../src/diskmap/mod.ts';
-import { homePaths } from '../../src/home/mod.ts';
+import { homePaths, requireConfig } from '../../src/home/mod.ts';
 import {
   CommittedMeta,
   DiskLog,
@@ -16,7 +16,7 @@ import {
   encodeEpochRecord,
   writeSnapshot,
 } from '../../src/meta/mod.ts';
-import { initVolume, recoverVolume, requireConfig } from '../../src/node/mod.ts';
+import { initVolume, recoverVolume } from '../../src/node/mod.ts';
 import type { PutSession } from '../../src/store/mod.ts';
 import { type MadeFiles, madeEpochs, madeFiles, nameOf } from './made-files.ts';
 

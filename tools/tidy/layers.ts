@@ -7,7 +7,8 @@ import { lineAt, type Problem, type Tree } from './tree.ts';
  */
 const LAYERS: readonly (readonly string[])[] = [
   ['src/base'],
-  ['src/diskmap', 'src/chunk', 'src/home'],
+  ['src/diskmap', 'src/chunk'],
+  ['src/home'],
   ['src/bucket'],
   ['src/meta'],
   ['src/store'],

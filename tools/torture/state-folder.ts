@@ -1,13 +1,8 @@
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Log } from '../../src/base/log.ts';
-import {
-  LiveVolume,
-  LocalStore,
-  type RecoverReport,
-  recoverVolume,
-  requireConfig,
-} from '../../src/node/mod.ts';
+import { requireConfig } from '../../src/home/mod.ts';
+import { LiveVolume, LocalStore, type RecoverReport, recoverVolume } from '../../src/node/mod.ts';
 
 const CACHE_BYTES: number = 2 ** 30;
 

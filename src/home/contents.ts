@@ -1,7 +1,7 @@
 import { existsSync, rmSync } from 'node:fs';
 import { DfsError } from '../base/errors.ts';
-import { type HomePaths, homePaths } from '../home/mod.ts';
 import { type Config, readConfig } from './config.ts';
+import { type HomePaths, homePaths } from './paths.ts';
 
 /** The config of HOME; NOT_FOUND when it is no home of a volume. */
 export async function requireConfig(home: string): Promise<Config> {

@@ -5,13 +5,13 @@ import { DfsError } from '../base/errors.ts';
 import { ioError, publishFile } from '../base/publish.ts';
 import {
   checkSetting,
+  DEADLINE_MS,
   DEFAULT_SETTINGS,
   SETTING_NAMES,
   type Settings,
   settingsOf,
 } from '../base/settings.ts';
 import { parseScheme } from '../chunk/mod.ts';
-import { DEADLINE_MS } from '../commit/mod.ts';
 
 // HOME/config is text: a JSON object of some lines, then one line `blake3 <64 hex digits>` over
 // every byte before it. A person can read it; a change by hand, a cut or a flipped bit is noticed.
