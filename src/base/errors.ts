@@ -52,6 +52,21 @@ export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new InvariantError(message);
 }
 
+/** The code of an error of ours, of the system (`ENOENT`) or of SQLite; undefined without one. */
+export function codeOf(error: unknown): unknown {
+  return (error as { code?: unknown }).code;
+}
+
+/** The code of the error that `work` throws; undefined when it throws none. */
+export function codeOfThrown(work: () => unknown): unknown {
+  try {
+    work();
+    return undefined;
+  } catch (error) {
+    return codeOf(error);
+  }
+}
+
 /** The text of anything thrown, without its stack. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { DfsError, messageOf } from './errors.ts';
+import { codeOf, DfsError, messageOf } from './errors.ts';
 
 /** The error of a failed system call: action, then state, with the errno's name in its details. */
 export function ioError(action: string, cause: unknown): DfsError {
   if (cause instanceof DfsError) return cause;
-  const name = (cause as { code?: unknown }).code;
+  const name = codeOf(cause);
   const code = name === 'ENOSPC' || name === 'EDQUOT' ? 'NO_SPACE' : 'IO';
   return new DfsError(code, `${action}: ${messageOf(cause)}`, { cause, details: { errno: name } });
 }

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { codeOfThrown } from '../base/errors.ts';
 import type { ChunkId, DiskId } from '../base/ids.ts';
 import { pieceBytes, pieceCount, type Scheme } from '../chunk/mod.ts';
 import type { RecordHeader } from './bucket-format.ts';
@@ -35,15 +36,6 @@ const anyHeader: fc.Arbitrary<RecordHeader> = fc
   }));
 
 const anyPlace = fc.record({ bucket: fc.nat(65_535), offset: fc.nat(2 ** 36) });
-
-function codeOfThrown(work: () => unknown): unknown {
-  try {
-    work();
-    return undefined;
-  } catch (error) {
-    return (error as { code?: unknown }).code;
-  }
-}
 
 test('a record header reads as it was written, at its place only', () => {
   fc.assert(

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { blake3 } from '@napi-rs/blake-hash';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { codeOfThrown } from '../base/errors.ts';
 import type { DiskId } from '../base/ids.ts';
 import type { SlotBallot, SlotCopy } from './slot-format.ts';
 import { compareBallots, NO_BALLOT } from './slot-format.ts';
@@ -38,15 +39,6 @@ const anyCopy: fc.Arbitrary<SlotCopy> = fc
     const accepted = isAccepted ? { ballot, state: { version, content } } : undefined;
     return { path, promised, accepted };
   });
-
-function codeOfThrown(work: () => unknown): unknown {
-  try {
-    work();
-    return undefined;
-  } catch (error) {
-    return (error as { code?: unknown }).code;
-  }
-}
 
 test('a slot reads as it was written, by its owner only', () => {
   fc.assert(

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { blake3 } from '@napi-rs/blake-hash';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { codeOfThrown } from '../base/errors.ts';
 import { createDiskMap, DISK_STATES, type DiskMap, withDisk } from './diskmap.ts';
 import { decodeDiskMap } from './diskmap-reader.ts';
 import { encodeDiskMap } from './diskmap-writer.ts';
@@ -30,15 +31,6 @@ function forge(bytes: Buffer, change: (inner: Buffer) => void): Buffer {
   return Buffer.concat([inner, blake3(inner)]);
 }
 
-function codeOf(read: () => unknown): unknown {
-  try {
-    read();
-  } catch (error) {
-    return (error as { code?: unknown }).code;
-  }
-  return 'none';
-}
-
 const mapArbitrary = fc
   .record({
     version: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
@@ -63,7 +55,7 @@ describe('the encoding of a diskmap', () => {
 
   it('has the states of its time in version 1', () => {
     const older = forge(golden, (inner) => inner.writeUInt16LE(1, 4));
-    expect(codeOf(() => decodeDiskMap(older))).toBe('CORRUPT');
+    expect(codeOfThrown(() => decodeDiskMap(older))).toBe('CORRUPT');
   });
 
   it('is read back as it was written, and is the same for any order of disks', () => {
@@ -78,9 +70,11 @@ describe('the encoding of a diskmap', () => {
 
   it('is CORRUPT at every truncation and with anything behind it', () => {
     for (let end = 0; end < golden.length; end++) {
-      expect(codeOf(() => decodeDiskMap(golden.subarray(0, end)))).toBe('CORRUPT');
+      expect(codeOfThrown(() => decodeDiskMap(golden.subarray(0, end)))).toBe('CORRUPT');
     }
-    expect(codeOf(() => decodeDiskMap(Buffer.concat([golden, Buffer.alloc(1)])))).toBe('CORRUPT');
+    expect(codeOfThrown(() => decodeDiskMap(Buffer.concat([golden, Buffer.alloc(1)])))).toBe(
+      'CORRUPT',
+    );
   });
 
   it('is CORRUPT with any bit flipped', () => {
@@ -88,7 +82,7 @@ describe('the encoding of a diskmap', () => {
       const bytes = Buffer.from(golden);
       bytes.writeUInt8(bytes.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
       expect(
-        codeOf(() => decodeDiskMap(bytes)),
+        codeOfThrown(() => decodeDiskMap(bytes)),
         `bit ${bit}`,
       ).toBe('CORRUPT');
     }
@@ -96,7 +90,7 @@ describe('the encoding of a diskmap', () => {
 
   it('is NEWER_FORMAT with a later version that verifies', () => {
     const later = forge(golden, (inner) => inner.writeUInt16LE(3, 4));
-    expect(codeOf(() => decodeDiskMap(later))).toBe('NEWER_FORMAT');
+    expect(codeOfThrown(() => decodeDiskMap(later))).toBe('NEWER_FORMAT');
   });
 
   const first = 64 + 'replica:2'.length;
@@ -114,7 +108,7 @@ describe('the encoding of a diskmap', () => {
     ['a map version 0', (inner: Buffer) => inner.fill(0, 16, 24)],
     ['a scheme that is not UTF-8', (inner: Buffer) => inner.writeUInt8(0xff, 64)],
   ])('is CORRUPT with %s, even when the checksum is right', (_, change) => {
-    expect(codeOf(() => decodeDiskMap(forge(golden, change)))).toBe('CORRUPT');
+    expect(codeOfThrown(() => decodeDiskMap(forge(golden, change)))).toBe('CORRUPT');
   });
 });
 

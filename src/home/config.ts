@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { blake3 } from '@napi-rs/blake-hash';
-import { DfsError } from '../base/errors.ts';
+import { codeOf, DfsError } from '../base/errors.ts';
 import { ioError, publishFile } from '../base/publish.ts';
 import {
   checkSetting,
@@ -113,7 +113,7 @@ export async function readConfig(home: string): Promise<Config | undefined> {
   try {
     bytes = await readFile(path);
   } catch (error) {
-    if ((error as { code?: unknown }).code === 'ENOENT') return undefined;
+    if (codeOf(error) === 'ENOENT') return undefined;
     throw ioError(`Cannot read ${path}`, error);
   }
   return decodeConfig(bytes, path);

@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3';
-import { assert, DfsError, messageOf } from '../base/errors.ts';
+import { assert, codeOf, DfsError, messageOf } from '../base/errors.ts';
 
 /**
  * Opens a SQLite file the way this project uses it: WAL, survives a dead process, the caller syncs.
@@ -20,7 +20,7 @@ export function openDatabase(path: string): Database.Database {
 
 /** What an error of SQLite means here; other errors stay as they are. */
 export function sqliteError(error: unknown, path: string): unknown {
-  const code = (error as { code?: unknown }).code;
+  const code = codeOf(error);
   if (typeof code !== 'string' || !code.startsWith('SQLITE_')) return error;
   if (code === 'SQLITE_FULL') {
     return new DfsError('NO_SPACE', `Cannot write ${path}: its device is full`, { cause: error });

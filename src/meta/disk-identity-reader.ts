@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises';
-import { DfsError } from '../base/errors.ts';
+import { codeOf, DfsError } from '../base/errors.ts';
 import type { DiskId } from '../base/ids.ts';
 import { ioError } from '../base/publish.ts';
 import { HEADER_BYTES_MAX, openHeader, readReserved } from '../base/sealed-header.ts';
@@ -57,7 +57,7 @@ async function readStart(path: string, length: number): Promise<Buffer | undefin
       await handle.close();
     }
   } catch (error) {
-    if ((error as { code?: unknown }).code === 'ENOENT') return undefined;
+    if (codeOf(error) === 'ENOENT') return undefined;
     throw ioError(`Cannot read ${path}`, error);
   }
 }

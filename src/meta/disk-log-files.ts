@@ -1,6 +1,6 @@
 import { readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { assert } from '../base/errors.ts';
+import { assert, codeOf } from '../base/errors.ts';
 import type { Epoch } from '../base/ids.ts';
 import { ioError } from '../base/publish.ts';
 
@@ -32,7 +32,7 @@ export async function namesIn(folder: string): Promise<string[]> {
   try {
     return await readdir(folder);
   } catch (error) {
-    if ((error as { code?: unknown }).code === 'ENOENT') return [];
+    if (codeOf(error) === 'ENOENT') return [];
     throw ioError(`Cannot list ${folder}`, error);
   }
 }

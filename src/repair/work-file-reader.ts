@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { blake3 } from '@napi-rs/blake-hash';
-import { DfsError } from '../base/errors.ts';
+import { codeOf, DfsError } from '../base/errors.ts';
 import { CHUNK_ID_BYTES } from '../base/ids.ts';
 import { ioError } from '../base/publish.ts';
 import {
@@ -43,7 +43,7 @@ export async function readWorkState(path: string): Promise<WorkState | undefined
   try {
     bytes = await readFile(path);
   } catch (error) {
-    if ((error as { code?: unknown }).code === 'ENOENT') return undefined;
+    if (codeOf(error) === 'ENOENT') return undefined;
     throw ioError(`Cannot read ${path}`, error);
   }
   return decodeWorkState(bytes, path);
