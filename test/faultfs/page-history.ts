@@ -120,7 +120,10 @@ export class PageHistory {
       // What was written after a lost truncation went to blocks that nothing leads to.
       if (version.bytes === undefined && sequence > metaTo) break;
       last = index;
-      if (version.isForced || (sequence <= synced && !isDropped(sequence))) base = index;
+      // A hole that is not lost is there, and nothing is left of what was before it.
+      const isHole = version.bytes === undefined && version.end - version.start === PAGE_BYTES;
+      const isSure = (isHole || sequence <= synced) && !isDropped(sequence);
+      if (isSure || version.isForced) base = index;
     }
     return { base, last };
   }
