@@ -219,7 +219,7 @@ export class Content {
     if (this.#cache.lending.isWriting(copy.from)) return this.#copyBytes(source, copy);
     // Who reads the cache file itself would find holes where the clone is not fetched yet.
     if (this.#cache.lending.isLent(copy.to)) return -EOPNOTSUPP;
-    const length = this.#sharable(source, target, copy);
+    const length = this.#sharable(source, target, copy, context.resent);
     if (length <= 0) return -EOPNOTSUPP;
     if (toOffset + length > FILE_BYTES_MAX) return -EFBIG;
     const kept = { ...context };
@@ -259,12 +259,20 @@ export class Content {
     );
   }
 
-  /** How many bytes of the copy can be shared, from its start on: whole blocks that are clean. */
-  #sharable(source: Inode, target: Inode, copy: CopyRange): number {
+  /**
+   * How many bytes of the copy can be shared, from its start on: whole blocks that are clean. So in
+   * the target, too: a power cut may keep that they are gone from the cache, but not the clone, and
+   * an fsync may have promised them. Sent again, all that the cache has counts as dirty.
+   */
+  #sharable(source: Inode, target: Inode, copy: CopyRange, isResent: boolean): number {
     const { fromOffset, toOffset } = copy;
     if (fromOffset % BLOCK_BYTES !== 0 || toOffset % BLOCK_BYTES !== 0) return 0;
     const wanted = Math.min(copy.lengthBytes, CLONE_BYTES_MAX, source.sizeBytes - fromOffset);
-    const clean = this.#cache.holes.cleanUpTo(source, fromOffset, fromOffset + wanted) - fromOffset;
+    const { holes } = this.#cache;
+    const shared = holes.cleanUpTo(source, fromOffset, fromOffset + wanted) - fromOffset;
+    const end = blockCeil(toOffset + shared);
+    const free = isResent ? shared : holes.cleanUpTo(target, toOffset, end) - toOffset;
+    const clean = Math.min(shared, free);
     // A last part of a block fits where the source ends, and nothing of the target stands behind.
     const endsBoth =
       fromOffset + clean === source.sizeBytes && toOffset + clean >= target.sizeBytes;

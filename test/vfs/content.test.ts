@@ -184,18 +184,23 @@ describe('copyRange()', () => {
     expect(rig.fs.copyRange(rig.by(), { ...copy, to: ROOT_INO })).toBe(-EINVAL);
   });
 
-  test('takes the place of what the target had, dirty and being committed', async () => {
+  test('takes the place of what the target had once that is committed, and not before', async () => {
     const { rig, from, to, model } = await pair(4);
     await rig.cacheRig.commit();
     await rig.cacheRig.write(to, 0, bytesOf(9, 6 * BLOCK));
-    const cut = rig.cacheRig.cut();
-    await rig.cacheRig.write(to, BLOCK, bytesOf(10, BLOCK));
-    const copy = { from, fromOffset: BLOCK, to, toOffset: 0, lengthBytes: 3 * BLOCK };
-    expect(await rig.fs.copyRange(rig.by(), copy)).toBe(3 * BLOCK);
     const wanted = bytesOf(9, 6 * BLOCK);
-    model.copy(wanted, 0, BLOCK);
+    const copy = { from, fromOffset: BLOCK, to, toOffset: 0, lengthBytes: 3 * BLOCK };
+    // A power cut might keep the hole in the cache file and lose the clone, and with both an fsync.
+    expect(rig.fs.copyRange(rig.by(), copy)).toBe(-EOPNOTSUPP);
+    const cut = rig.cacheRig.cut();
+    expect(rig.fs.copyRange(rig.by(), copy)).toBe(-EOPNOTSUPP);
     await expectContent(rig, to, wanted);
     rig.cacheRig.publish(cut, await rig.cacheRig.store(rig.segments(cut)));
+    // Only what stands before the first byte that is dirty again.
+    await rig.cacheRig.write(to, 2 * BLOCK + 5, bytesOf(10, 7));
+    bytesOf(10, 7).copy(wanted, 2 * BLOCK + 5);
+    expect(await rig.fs.copyRange(rig.by(), copy)).toBe(2 * BLOCK);
+    model.copy(wanted, 0, BLOCK, 3 * BLOCK);
     await expectContent(rig, to, wanted);
     await rig.cacheRig.cache.evict(to);
     await expectContent(rig, to, wanted);
