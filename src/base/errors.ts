@@ -53,12 +53,13 @@ export function assert(condition: unknown, message: string): asserts condition {
 }
 
 /** The code of an error of ours, of the system (`ENOENT`) or of SQLite; undefined without one. */
-export function codeOf(error: unknown): unknown {
-  return (error as { code?: unknown }).code;
+export function codeOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
 }
 
 /** The code of the error that `work` throws; undefined when it throws none. */
-export function codeOfThrown(work: () => unknown): unknown {
+export function codeOfThrown(work: () => unknown): string | undefined {
   try {
     work();
     return undefined;

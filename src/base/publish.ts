@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, openSync } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { codeOf, DfsError, messageOf } from './errors.ts';
 
@@ -10,6 +10,16 @@ export function ioError(action: string, cause: unknown): DfsError {
   const name = codeOf(cause);
   const code = name === 'ENOSPC' || name === 'EDQUOT' ? 'NO_SPACE' : 'IO';
   return new DfsError(code, `${action}: ${messageOf(cause)}`, { cause, details: { errno: name } });
+}
+
+/** The bytes of a file; undefined when it is not there. */
+export async function readIfPresent(path: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw ioError(`Cannot read ${path}`, error);
+  }
 }
 
 /** Makes the names in a folder durable: after a create, a rename or an unlink in it. */

@@ -1,4 +1,4 @@
-import { DfsError, messageOf } from '../base/errors.ts';
+import { codeOf, DfsError, messageOf } from '../base/errors.ts';
 
 /** The DfsError for a failed system call: NO_SPACE, NOT_FOUND or IO. A DfsError stays itself. */
 export function ioError(action: string, cause: unknown): DfsError {
@@ -13,7 +13,7 @@ export function ioError(action: string, cause: unknown): DfsError {
 /** The DfsError for a failure of the index's database. */
 export function indexError(path: string, cause: unknown): DfsError {
   if (cause instanceof DfsError) return cause;
-  const sqlite = codeOf(cause);
+  const sqlite = codeOf(cause) ?? '';
   const options = { cause };
   if (sqlite.startsWith('SQLITE_BUSY')) {
     return new DfsError('BUSY', `Cannot open ${path}: another process holds it`, options);
@@ -28,10 +28,4 @@ export function indexError(path: string, cause: unknown): DfsError {
   // Our statements are fixed, so whatever else one meets comes from the bytes of the file.
   const hint = 'opening the disk again rebuilds it';
   return new DfsError('CORRUPT', `Cannot use index ${path}: ${state}; ${hint}`, options);
-}
-
-/** The `code` of a system or database error, '' if it has none. */
-export function codeOf(error: unknown): string {
-  if (typeof error !== 'object' || error === null || !('code' in error)) return '';
-  return String(error.code);
 }

@@ -1,8 +1,9 @@
 import { readFileSync, rmSync } from 'node:fs';
 import Database from 'better-sqlite3';
+import { codeOf } from '../base/errors.ts';
 import { CHUNK_ID_BYTES } from '../base/ids.ts';
 import { BUCKET_MAX, FILE_HEADER_BYTES, RECORD_HEADER_BYTES } from './bucket-format.ts';
-import { codeOf, indexError } from './disk-errors.ts';
+import { indexError } from './disk-errors.ts';
 import { SCHEME_CODE_MAX } from './scheme-code.ts';
 
 const SCHEMA_VERSION = 2;
@@ -96,7 +97,7 @@ function tryOpen(
     if (isUsable(database, source)) return database;
   } catch (error) {
     // Damage shows in many ways; only what an empty index would meet as well is the caller's.
-    if (UNRELATED_FAILURES.test(codeOf(error))) {
+    if (UNRELATED_FAILURES.test(codeOf(error) ?? '')) {
       database?.close();
       throw indexError(source.path, error);
     }

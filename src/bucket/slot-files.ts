@@ -1,8 +1,8 @@
 import { mkdir, open, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { DfsError } from '../base/errors.ts';
+import { codeOf, DfsError } from '../base/errors.ts';
 import { publishFile, syncFolder } from '../base/publish.ts';
-import { codeOf, ioError } from './disk-errors.ts';
+import { ioError } from './disk-errors.ts';
 import {
   compareBallots,
   NO_BALLOT,

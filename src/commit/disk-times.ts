@@ -1,14 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { blake3 } from '@napi-rs/blake-hash';
 import { DfsError, InvariantError, messageOf } from '../base/errors.ts';
 import type { DiskId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import { publishFile } from '../base/publish.ts';
+import { sealText, unsealText } from '../base/sealed-text.ts';
 
 const FORMAT = 'dfs-disks';
 const VERSION = 1;
-const CHECKSUM_LINE_BYTES = 'blake3 '.length + 64 + 1;
 
 /** What HOME remembers of a disk that is not as it should be. */
 export interface DiskTrouble {
@@ -69,18 +68,16 @@ function readTroubles(path: string): Map<DiskId, DiskTrouble> {
 /** The text of HOME/disks. */
 export function encodeTroubles(troubles: ReadonlyMap<DiskId, DiskTrouble>): string {
   const disks = Object.fromEntries(troubles);
-  const json = `${JSON.stringify({ format: FORMAT, version: VERSION, disks })}\n`;
-  return `${json}blake3 ${blake3(json).toString('hex')}\n`;
+  return sealText(`${JSON.stringify({ format: FORMAT, version: VERSION, disks })}\n`);
 }
 
 /** Reads it. CORRUPT when any byte is not as it was written, or a later version wrote it. */
 export function decodeTroubles(bytes: Buffer): Map<DiskId, DiskTrouble> {
-  const json = bytes.subarray(0, Math.max(0, bytes.length - CHECKSUM_LINE_BYTES));
-  const line = bytes.toString('latin1', json.length);
-  if (line !== `blake3 ${blake3(json).toString('hex')}\n`) {
-    throw new DfsError('CORRUPT', 'Cannot read the times of disks: the checksum is wrong');
+  const sealed = unsealText(bytes);
+  if ('problem' in sealed) {
+    throw new DfsError('CORRUPT', `Cannot read the times of disks: ${sealed.problem}`);
   }
-  const { format, version, disks } = JSON.parse(json.toString()) as {
+  const { format, version, disks } = JSON.parse(sealed.text.toString()) as {
     format: unknown;
     version: unknown;
     disks: Record<string, DiskTrouble>;

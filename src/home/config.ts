@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { blake3 } from '@napi-rs/blake-hash';
-import { codeOf, DfsError } from '../base/errors.ts';
-import { ioError, publishFile } from '../base/publish.ts';
+import { DfsError } from '../base/errors.ts';
+import { publishFile, readIfPresent } from '../base/publish.ts';
+import { sealText, unsealText } from '../base/sealed-text.ts';
 import {
   checkSetting,
   DEADLINE_MS,
@@ -25,8 +24,6 @@ const ADDED: readonly { version: number; fields: Partial<Config> }[] = [
   { version: 2, fields: { commitDeadlineMs: DEADLINE_MS } },
   { version: 3, fields: DEFAULT_SETTINGS },
 ];
-const CHECKSUM_LINE = /^blake3 ([0-9a-f]{64})\n$/;
-const CHECKSUM_LINE_BYTES = 'blake3 '.length + 64 + 1;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const DISK_ID_MAX = 0xffff;
 
@@ -65,19 +62,16 @@ export function encodeConfig(config: Config): string {
   const facts = { ...sizes, commitIntervalMs, commitDeadlineMs, mode, createdMs };
   const all = { ...facts, ...settingsOf(config), disks };
   const json = JSON.stringify({ format: FORMAT, version: VERSION, ...all }, null, 2);
-  return `${json}\n${checksumLine(Buffer.from(`${json}\n`))}`;
+  return sealText(`${json}\n`);
 }
 
 /**
  * Reads HOME/config's bytes, all of them verified; `path` is for messages. CORRUPT, NEWER_FORMAT.
  */
 export function decodeConfig(bytes: Buffer, path: string): Config {
-  const end = bytes.length - CHECKSUM_LINE_BYTES;
-  const line = end < 0 ? '' : bytes.toString('latin1', end);
-  if (!CHECKSUM_LINE.test(line)) throw damaged(path, 'its last line is not a checksum');
-  const json = bytes.subarray(0, end);
-  if (checksumLine(json) !== line) throw damaged(path, 'its checksum is wrong');
-  const value = parseObject(json.toString('utf8'), path);
+  const sealed = unsealText(bytes);
+  if ('problem' in sealed) throw damaged(path, sealed.problem);
+  const value = parseObject(sealed.text.toString('utf8'), path);
   if (value.format !== FORMAT) throw damaged(path, `its format is ${String(value.format)}`);
   if (typeof value.version === 'number' && value.version > VERSION) {
     const state = `it has version ${value.version}, this software reads up to ${VERSION}`;
@@ -109,18 +103,8 @@ export async function writeConfig(home: string, config: Config): Promise<void> {
 /** Reads HOME/config; undefined when HOME has none. */
 export async function readConfig(home: string): Promise<Config | undefined> {
   const path = join(home, 'config');
-  let bytes: Buffer;
-  try {
-    bytes = await readFile(path);
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined;
-    throw ioError(`Cannot read ${path}`, error);
-  }
-  return decodeConfig(bytes, path);
-}
-
-function checksumLine(json: Buffer): string {
-  return `blake3 ${blake3(json).toString('hex')}\n`;
+  const bytes = await readIfPresent(path);
+  return bytes && decodeConfig(bytes, path);
 }
 
 function damaged(path: string, state: string): DfsError {

@@ -21,7 +21,7 @@ export function openDatabase(path: string): Database.Database {
 /** What an error of SQLite means here; other errors stay as they are. */
 export function sqliteError(error: unknown, path: string): unknown {
   const code = codeOf(error);
-  if (typeof code !== 'string' || !code.startsWith('SQLITE_')) return error;
+  if (code === undefined || !code.startsWith('SQLITE_')) return error;
   if (code === 'SQLITE_FULL') {
     return new DfsError('NO_SPACE', `Cannot write ${path}: its device is full`, { cause: error });
   }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { blake3 } from '@napi-rs/blake-hash';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { DfsError, type ErrorCode } from '../base/errors.ts';
+import { codeOfThrown } from '../base/errors.ts';
 import type { Epoch } from '../base/ids.ts';
 import { EPOCH_RECORD, NO_RECORD_ID } from './epoch-record-format.ts';
 import { decodeEpochRecord, decodeEpochRecordHeader } from './epoch-record-reader.ts';
@@ -20,16 +20,6 @@ const fields: EpochRecordFields = {
   previous: blake3('the record before'),
   body: Buffer.from('encoded operations of epoch 7'),
 };
-
-function codeOf(action: () => unknown): ErrorCode | undefined {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof DfsError) return error.code;
-    throw error;
-  }
-  return undefined;
-}
 
 /** Changes header bytes and makes the checksum right again. */
 function resealed(record: Buffer, change: (header: Buffer) => void): Buffer {
@@ -78,9 +68,11 @@ describe('epoch record', () => {
   test('every truncation is detected', () => {
     const record = encodeEpochRecord(fields);
     for (let length = 0; length < record.length; length++) {
-      expect(codeOf(() => decodeEpochRecord(record.subarray(0, length)))).toBe('CORRUPT');
+      expect(codeOfThrown(() => decodeEpochRecord(record.subarray(0, length)))).toBe('CORRUPT');
     }
-    expect(codeOf(() => decodeEpochRecord(Buffer.concat([record, Buffer.of(0)])))).toBe('CORRUPT');
+    expect(codeOfThrown(() => decodeEpochRecord(Buffer.concat([record, Buffer.of(0)])))).toBe(
+      'CORRUPT',
+    );
   });
 
   test('every bit flip is detected', () => {
@@ -88,20 +80,20 @@ describe('epoch record', () => {
     for (let bit = 0; bit < record.length * 8; bit++) {
       const copy = Buffer.from(record);
       copy[bit >> 3] = (copy[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-      expect(codeOf(() => decodeEpochRecord(copy))).toBe('CORRUPT');
+      expect(codeOfThrown(() => decodeEpochRecord(copy))).toBe('CORRUPT');
     }
   });
 
   test('an intact record of a later version is NEWER_FORMAT, a reserved byte CORRUPT', () => {
     const record = encodeEpochRecord(fields);
     const newer = resealed(record, (header) => header.writeUInt16LE(3, 4));
-    expect(codeOf(() => decodeEpochRecordHeader(newer))).toBe('NEWER_FORMAT');
+    expect(codeOfThrown(() => decodeEpochRecordHeader(newer))).toBe('NEWER_FORMAT');
     const older = resealed(record, (header) => header.writeUInt16LE(0, 4));
-    expect(codeOf(() => decodeEpochRecordHeader(older))).toBe('CORRUPT');
+    expect(codeOfThrown(() => decodeEpochRecordHeader(older))).toBe('CORRUPT');
     const reserved = resealed(record, (header) => header.writeUInt8(1, 84));
-    expect(codeOf(() => decodeEpochRecordHeader(reserved))).toBe('CORRUPT');
+    expect(codeOfThrown(() => decodeEpochRecordHeader(reserved))).toBe('CORRUPT');
     const huge = resealed(record, (header) => header.writeUInt32LE(0x1000_0001, 80));
-    expect(codeOf(() => decodeEpochRecordHeader(huge))).toBe('CORRUPT');
+    expect(codeOfThrown(() => decodeEpochRecordHeader(huge))).toBe('CORRUPT');
   });
 
   test('a header of an unusual length of a later version is understood as such', () => {
@@ -110,7 +102,7 @@ describe('epoch record', () => {
     header.writeUInt16LE(9, 4);
     header.writeUInt16LE(200, 6);
     blake3(header.subarray(0, 168)).copy(header, 168);
-    expect(codeOf(() => decodeEpochRecordHeader(header))).toBe('NEWER_FORMAT');
+    expect(codeOfThrown(() => decodeEpochRecordHeader(header))).toBe('NEWER_FORMAT');
   });
 
   test('the first record has no predecessor, and an empty body is a body', () => {

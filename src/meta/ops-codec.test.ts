@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
-import { DfsError } from '../base/errors.ts';
+import { codeOfThrown, type DfsError } from '../base/errors.ts';
 import type { ChunkId, Ino } from '../base/ids.ts';
 import type { AttrPatch, ExtentRange, MetaOp } from './ops.ts';
 import { decodeOp, encodeOp } from './ops-codec.ts';
@@ -202,15 +202,6 @@ const anyOp: fc.Arbitrary<MetaOp> = fc.oneof(
   fc.record({ kind: kind('extents'), ino, ranges: fc.array(range, { maxLength: 5 }) }),
 );
 
-function codeOf(action: () => unknown): string {
-  try {
-    action();
-  } catch (error) {
-    return error instanceof DfsError ? error.code : String(error);
-  }
-  return 'no error';
-}
-
 describe('encodeOp() and decodeOp()', () => {
   test('give back every operation, also many in a row', () => {
     fc.assert(
@@ -247,7 +238,7 @@ describe('encodeOp() and decodeOp()', () => {
       const bytes = encode(op);
       for (let length = 0; length < bytes.length; length++) {
         const cut = new ByteReader(bytes.subarray(0, length), 'a test');
-        expect(codeOf(() => decodeOp(cut))).toBe('CORRUPT');
+        expect(codeOfThrown(() => decodeOp(cut))).toBe('CORRUPT');
       }
     }
   });
@@ -257,7 +248,7 @@ describe('encodeOp() and decodeOp()', () => {
     expect([...known]).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]);
     for (let tag = 0; tag < 256; tag++) {
       if (known.has(tag)) continue;
-      expect(codeOf(() => decode(Buffer.alloc(200, tag)))).toBe('CORRUPT');
+      expect(codeOfThrown(() => decode(Buffer.alloc(200, tag)))).toBe('CORRUPT');
     }
   });
 
@@ -271,7 +262,7 @@ describe('encodeOp() and decodeOp()', () => {
     const range = golden('extents');
     range[range.length - 1] = 2;
     for (const bytes of [exchange, nsec, mask, range]) {
-      expect(codeOf(() => decode(bytes))).toBe('CORRUPT');
+      expect(codeOfThrown(() => decode(bytes))).toBe('CORRUPT');
     }
   });
 

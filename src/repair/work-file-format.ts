@@ -5,8 +5,6 @@
  */
 export const WORK_FORMAT = 'dfs-work';
 export const WORK_VERSION = 1;
-export const CHECKSUM_LINE: RegExp = /^blake3 ([0-9a-f]{64})\n$/;
-export const CHECKSUM_LINE_BYTES: number = 'blake3 '.length + 64 + 1;
 
 /** How far the scrub is. */
 export interface ScrubState {

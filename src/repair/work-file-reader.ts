@@ -1,26 +1,14 @@
-import { readFile } from 'node:fs/promises';
-import { blake3 } from '@napi-rs/blake-hash';
-import { codeOf, DfsError } from '../base/errors.ts';
+import { DfsError } from '../base/errors.ts';
 import { CHUNK_ID_BYTES } from '../base/ids.ts';
-import { ioError } from '../base/publish.ts';
-import {
-  CHECKSUM_LINE,
-  CHECKSUM_LINE_BYTES,
-  type ScrubState,
-  WORK_FORMAT,
-  WORK_VERSION,
-  type WorkState,
-} from './work-file-format.ts';
+import { readIfPresent } from '../base/publish.ts';
+import { unsealText } from '../base/sealed-text.ts';
+import { type ScrubState, WORK_FORMAT, WORK_VERSION, type WorkState } from './work-file-format.ts';
 
 /** Reads HOME/work's bytes; `path` is for messages. CORRUPT, NEWER_FORMAT. */
 export function decodeWorkState(bytes: Buffer, path: string): WorkState {
-  const end = bytes.length - CHECKSUM_LINE_BYTES;
-  const line = end < 0 ? '' : bytes.toString('latin1', end);
-  const json = bytes.subarray(0, Math.max(0, end));
-  const sum = CHECKSUM_LINE.exec(line)?.[1];
-  if (sum === undefined) throw damaged(path, 'its last line is not a checksum');
-  if (blake3(json).toString('hex') !== sum) throw damaged(path, 'its checksum is wrong');
-  const value = parse(json, path);
+  const sealed = unsealText(bytes);
+  if ('problem' in sealed) throw damaged(path, sealed.problem);
+  const value = parse(sealed.text, path);
   if (value.format !== WORK_FORMAT) throw damaged(path, `its format is ${String(value.format)}`);
   const { version } = value;
   if (typeof version === 'number' && version > WORK_VERSION) {
@@ -39,14 +27,8 @@ export function decodeWorkState(bytes: Buffer, path: string): WorkState {
 
 /** Reads HOME/work; undefined when there is none. */
 export async function readWorkState(path: string): Promise<WorkState | undefined> {
-  let bytes: Buffer;
-  try {
-    bytes = await readFile(path);
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined;
-    throw ioError(`Cannot read ${path}`, error);
-  }
-  return decodeWorkState(bytes, path);
+  const bytes = await readIfPresent(path);
+  return bytes && decodeWorkState(bytes, path);
 }
 
 function parse(json: Buffer, path: string): Record<string, unknown> {

@@ -1,5 +1,5 @@
-import { blake3 } from '@napi-rs/blake-hash';
 import { publishFile } from '../base/publish.ts';
+import { sealText } from '../base/sealed-text.ts';
 import { WORK_FORMAT, WORK_VERSION, type WorkState } from './work-file-format.ts';
 
 /** The text of HOME/work. */
@@ -8,7 +8,7 @@ export function encodeWorkState({ isPaused, bytesPerSecond, scrub }: WorkState):
   const round = { startedMs, cursor, bad, bytes, isAsked, lastFullMs, lastBad };
   const facts = { format: WORK_FORMAT, version: WORK_VERSION, isPaused, bytesPerSecond };
   const json = `${JSON.stringify({ ...facts, scrub: round }, null, 2)}\n`;
-  return `${json}blake3 ${blake3(Buffer.from(json)).toString('hex')}\n`;
+  return sealText(json);
 }
 
 /** Publishes HOME/work, readable by its owner only. */
